@@ -1,0 +1,53 @@
+# What a person does with this project. Every target says what it does: `make help`.
+#
+#   make up      two regions on this machine, the mesh over both, the sample tenant, a summary of where to look
+#   make test    unit tests: no root, no cluster, no network beyond the package registries
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+STACK  ?= local
+
+# Options of `make up`: `make up LATENCY=60ms LOSS=0.1%` puts a distance between the regions.
+UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS))
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up down status test lint prove bench schema
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+# The stamp is newer than what it was made from, or the environment is brought up to date.
+$(VENV)/.stamp: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=/path/to/it")'
+	@echo "Python environment: $(VENV)"
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+venv: $(VENV)/.stamp ## The Python environment, made once and kept up to date
+
+up: venv ## Two regions, the mesh, the sample tenant; a running lab is left as it is
+	@$(RUN) -m lab up $(UP_OPTIONS)
+
+down: venv ## Take the lab away, leaving nothing behind
+	@$(RUN) -m lab down
+
+status: venv ## What runs in each region, and how to send the first request
+	@$(RUN) -m lab status
+
+test: venv ## Unit tests, without root or clusters
+	@$(RUN) -m pytest
+
+lint: venv ## ruff and pyright
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m pyright
+
+prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
+	@$(RUN) -m lab prove
+
+bench: venv ## Times and memory, beside the documented istioctl steps; writes .lab/bench.json
+	@$(RUN) -m lab bench
+
+schema: venv ## The JSON schema of the stack files, from the models
+	@$(RUN) -m components.config.schema

@@ -1,0 +1,58 @@
+"""The mesh, along the data's way: config, clusters, trust, mesh, resources, outputs."""
+
+import pulumi
+
+from components import outputs
+from components.clusters import provision
+from components.config import load
+from components.mesh import ControlPlane, MeshGateways
+from components.naming import child
+from components.resources import CrossNetworkGateway, IngressCertificates, IngressGateways, MeshSecurity
+from components.trust import Authorities, RemoteSecrets
+
+config = load(pulumi.Config())
+mesh = config.mesh
+
+clusters = provision(config)
+
+authorities = Authorities("trust", config.trust, clusters=[cluster.name for cluster in clusters])
+certificates = IngressCertificates("ingress-certificates", config.gateways.ingress, mesh=mesh)
+
+control_planes: dict[str, ControlPlane] = {}
+gateways: dict[str, MeshGateways] = {}
+ready: list[pulumi.Resource] = []
+
+for cluster in clusters:
+    control_plane = control_planes[cluster.name] = ControlPlane(
+        child(cluster.name, "control-plane"),
+        mesh,
+        trust=config.trust,
+        cluster=cluster,
+        intermediate=authorities.intermediates[cluster.name],
+    )
+    gateway = gateways[cluster.name] = MeshGateways(
+        child(cluster.name, "gateways"), config.gateways, mesh=mesh, cluster=cluster, control_plane=control_plane
+    )
+    cross_network = CrossNetworkGateway(
+        child(cluster.name, "cross-network"),
+        mesh=mesh,
+        cluster=cluster,
+        control_plane=control_plane,
+        gateways=gateway,
+    )
+    IngressGateways(
+        child(cluster.name, "ingress"),
+        config.gateways.ingress,
+        mesh=mesh,
+        cluster=cluster,
+        gateways=gateway,
+        certificates=certificates,
+    )
+    MeshSecurity(
+        child(cluster.name, "security"), config.security, mesh=mesh, cluster=cluster, control_plane=control_plane
+    )
+    ready += [*gateway.ready, *cross_network.ready]
+
+RemoteSecrets("remote", config.trust.remote_tokens, clusters=clusters, control_planes=control_planes, gateways=ready)
+
+outputs.export(config, clusters=clusters, authorities=authorities, certificates=certificates, gateways=gateways)

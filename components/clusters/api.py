@@ -1,0 +1,172 @@
+"""Asking a cluster's API server who and what it is, with the credentials of a kubeconfig and nothing but the standard
+library: this runs in the engine's plugin process, before there is a Kubernetes provider.
+"""
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from components.config.kubeconfig import Entry, select
+
+TIMEOUT = 5.0
+"""Seconds that an API server has to answer each question."""
+
+_EXEC_TIMEOUT = 20.0
+"""Seconds that a kubeconfig's credential command has: `aws eks get-token` takes some on a cold start."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an API server says of its cluster."""
+
+    version: str
+    """As in `v1.35.4`."""
+
+    uid: str
+    """UID of the namespace kube-system: the same for as long as the cluster lives."""
+
+
+class Unreachable(Exception):
+    """The API server cannot be used; the text is a clause such as `refused the credentials (401)`, and a cure."""
+
+    def __init__(self, cause: str, cure: str) -> None:
+        super().__init__(cause)
+        self.cause, self.cure = cause, cure
+
+
+def identify(kubeconfig: str | None, context: str | None) -> Identity:
+    """Asks the API server. Raises Unreachable, or KubeconfigError where the kubeconfig itself is at fault."""
+    selected = select(kubeconfig, context)
+    user, cluster = selected.user, selected.cluster
+    credential = _credential(user)
+    request = _Requests(selected.server, _ssl_context(cluster, credential), credential.get("token"))
+    # The namespace first: the version is given to anyone, and would hide that the credentials are refused.
+    namespace = request.get("/api/v1/namespaces/kube-system")
+    return Identity(version=request.get("/version")["gitVersion"], uid=namespace["metadata"]["uid"])
+
+
+@dataclass(frozen=True)
+class _Requests:
+    server: str
+    tls: ssl.SSLContext
+    token: str | None
+
+    def get(self, path: str) -> dict[str, Any]:
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        request = urllib.request.Request(self.server + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT, context=self.tls) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as problem:
+            if problem.code == 401:
+                raise Unreachable("refuses the credentials (401)", "Renew the kubeconfig's credentials") from None
+            if problem.code == 403:
+                raise Unreachable(
+                    f"knows the credentials and forbids them {path} (403)", "Give them the rights of cluster-admin"
+                ) from None
+            raise Unreachable(f"answers {problem.code} to {path}", "See its logs: it is not healthy") from None
+        except (urllib.error.URLError, OSError, ValueError) as problem:
+            raise Unreachable(_cause(problem), "Start the cluster, or mend server and certificate there") from None
+
+
+def _cause(problem: Exception) -> str:
+    reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
+    if isinstance(reason, TimeoutError):
+        return f"does not answer within {TIMEOUT:g} s"
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"shows a certificate that the kubeconfig does not trust ({reason.verify_message})"
+    if isinstance(reason, ConnectionRefusedError):
+        return "does not answer (connection refused)"
+    if isinstance(reason, OSError) and reason.strerror:
+        return f"does not answer ({reason.strerror})"
+    return f"gives no usable answer ({reason})"
+
+
+def _credential(user: Entry) -> dict[str, str]:
+    """Token or client certificate (PEM), from wherever the kubeconfig's user keeps them."""
+    if "exec" in user:
+        return _executed(cast(Entry, user["exec"]))
+    found: dict[str, str] = {}
+    if "token" in user:
+        found["token"] = str(user["token"])
+    elif "tokenFile" in user:
+        found["token"] = _read(str(user["tokenFile"])).strip()
+    for key in ("client-certificate", "client-key"):
+        pem = _data(user, key)
+        if pem is not None:
+            found[key] = pem
+    return found
+
+
+def _executed(command: Entry) -> dict[str, str]:
+    """Runs a client-go credential plugin (KEP-541) and takes token or certificate from its answer."""
+    name = str(command.get("command"))
+    variables: list[Entry] = command.get("env") or []
+    arguments: list[object] = command.get("args") or []
+    extra = {str(entry["name"]): str(entry["value"]) for entry in variables}
+    version = str(command.get("apiVersion", "client.authentication.k8s.io/v1"))
+    info = {"kind": "ExecCredential", "apiVersion": version, "spec": {"interactive": False}}
+    try:
+        done = subprocess.run(
+            [name, *(str(argument) for argument in arguments)],
+            env={**os.environ, "KUBERNETES_EXEC_INFO": json.dumps(info), **extra},
+            capture_output=True,
+            timeout=_EXEC_TIMEOUT,
+            check=True,
+        )
+        status = json.loads(done.stdout)["status"]
+    except subprocess.CalledProcessError as problem:
+        said = problem.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+        raise Unreachable(f"was not asked: `{name}` failed and said: {said[0]}", "Log in with it") from None
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as problem:
+        raise Unreachable(
+            f"was not asked: `{name}` gave no credential ({type(problem).__name__})", "Install it and log in with it"
+        ) from None
+    keys = {"token": "token", "clientCertificateData": "client-certificate", "clientKeyData": "client-key"}
+    return {ours: status[theirs] for theirs, ours in keys.items() if status.get(theirs)}
+
+
+def _ssl_context(cluster: Entry, credential: dict[str, str]) -> ssl.SSLContext:
+    authority = _data(cluster, "certificate-authority")
+    try:
+        context = ssl.create_default_context(cadata=authority)
+        if cluster.get("insecure-skip-tls-verify"):
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if "client-certificate" in credential:
+            _present(context, credential["client-certificate"] + "\n" + credential.get("client-key", ""))
+    except (ssl.SSLError, ValueError):
+        raise Unreachable(
+            "was not asked: the kubeconfig's certificates cannot be read", "Renew the kubeconfig"
+        ) from None
+    return context
+
+
+def _present(context: ssl.SSLContext, pem: str) -> None:
+    """ssl takes a client's certificate and key from a file only: one of our own, gone at once."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(file.name)
+
+
+def _data(entry: Entry, key: str) -> str | None:
+    """`key` given as a path or, in base64, as `key`-data."""
+    if entry.get(f"{key}-data"):
+        return base64.b64decode(str(entry[f"{key}-data"])).decode()
+    return _read(str(entry[key])) if entry.get(key) else None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as problem:
+        raise Unreachable(f"was not asked: {path} cannot be read ({problem.strerror})", "Mend the kubeconfig") from None

@@ -1,0 +1,32 @@
+"""What every later part of the program knows of a cluster, however it came to be."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster of the mesh. It owns its provider: whatever goes into the cluster is made with it."""
+
+    name: str
+    """Its name, in Istio too."""
+
+    region: str
+    """Where it stands, as in `us-east-1`."""
+
+    network: str
+    """Its Istio network."""
+
+    provider: kubernetes.Provider
+    """The way into it."""
+
+    api_server: pulumi.Input[str]
+    """URL at which the peers reach its API server."""
+
+    kubernetes_version: pulumi.Input[str]
+    """What the API server says of itself, as in `v1.35.4`; unknown in the preview that comes before the first `up`."""
+
+    ready: tuple[pulumi.Resource, ...] = ()
+    """What has to be there before anything goes into the cluster and is not the provider's own dependency."""

@@ -1,0 +1,136 @@
+"""`istio-mesh:clusters`: the clusters of the mesh, one per region."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from components import naming
+from components.config.faults import Fault, invalid
+from components.config.kubeconfig import KubeconfigError, select
+from components.config.model import Model
+from components.config.values import DnsLabel
+
+
+def _cluster_name(value: str) -> str:
+    if len(value) > naming.CLUSTER_NAME_LIMIT:
+        raise invalid(
+            f"`{value}` has {len(value)} characters, {naming.CLUSTER_NAME_LIMIT} are allowed",
+            f"The names of its Helm releases begin with it, and Helm refuses more than {naming.HELM_RELEASE_LIMIT}",
+            "Shorten it, as in `use1` for us-east-1",
+        )
+    return value
+
+
+ClusterName = Annotated[DnsLabel, AfterValidator(_cluster_name)]
+"""A DNS label of at most 20 characters: see `naming.CLUSTER_NAME_LIMIT`."""
+
+
+def _api_server(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
+        raise invalid(
+            f"`{value}` is not the address of an API server",
+            "The peers' istiods could not read this cluster's endpoints",
+            "Write scheme, host and port, as in `https://10.0.0.1:6443`",
+        )
+    return value.rstrip("/")
+
+
+class ExistingClusterConfig(Model):
+    """A cluster that was made elsewhere, reached by a kubeconfig, as `kubectl` reaches it."""
+
+    kubeconfig: Annotated[str, Field(min_length=1, examples=[".lab/kubeconfig-use1"])] | None = None
+    """File, relative to the project or beginning with `~/`; default: as kubectl (KUBECONFIG, ~/.kube/config)."""
+
+    context: Annotated[str, Field(min_length=1, examples=["use1"])] | None = None
+    """Context in that file; default: its current one."""
+
+    api_server: Annotated[str, AfterValidator(_api_server)] | None = None
+    """Address at which the *peers* reach its API server; default: the kubeconfig's own."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.kubeconfig is None and self.context is None:
+            yield Fault(
+                "neither `kubeconfig` nor `context` is given",
+                "It would be whatever cluster kubectl points at just now, and another one tomorrow",
+                "Name the file, the context or both",
+            )
+            return
+        try:
+            select(self.kubeconfig, self.context)
+        except KubeconfigError as problem:
+            yield Fault(problem.what, "The cluster cannot be reached", problem.cure, (problem.key,))
+
+    @property
+    def server(self) -> str:
+        """Address at which the peers reach its API server."""
+        return self.api_server or select(self.kubeconfig, self.context).server
+
+
+class ClusterConfig(Model):
+    """One cluster of the mesh, in one region."""
+
+    name: Annotated[ClusterName, Field(examples=["use1"])]
+    """Unique; a DNS label of at most 20 characters. It is the cluster's name in Istio too."""
+
+    region: Annotated[DnsLabel, Field(examples=["us-east-1"])]
+    """Where it stands, as its nodes' label `topology.kubernetes.io/region` says."""
+
+    network: Annotated[DnsLabel, Field(examples=["use1"])] = Field(default_factory=lambda data: data.get("name", ""))
+    """Istio network, unique; default: the cluster's name. Pods of different networks meet at east-west gateways."""
+
+    existing: Annotated[ExistingClusterConfig, Field(examples=[{"context": "use1"}])]
+    """How the cluster is reached."""
+
+
+ClustersConfig = Annotated[tuple[ClusterConfig, ...], Field(min_length=1)]
+"""The clusters of the mesh in their order; at least one."""
+
+
+def cluster_faults(clusters: Sequence[tuple[int, ClusterConfig]]) -> Iterator[Fault]:
+    """Faults between clusters, each given with its index in the file."""
+    names = [cluster.name for _, cluster in clusters]
+    repeated = {name for name in names if names.count(name) > 1}
+    yield from _twice(
+        [(index, "name", cluster.name) for index, cluster in clusters],
+        "Both would be the same resources",
+        "Give each cluster its own name",
+    )
+    yield from _twice(
+        # A network that only follows a name is told as the name.
+        [(i, "network", c.network) for i, c in clusters if "network" in c.model_fields_set or c.name not in repeated],
+        "Istio would send requests to the other cluster's pod addresses, which are not reachable from here",
+        "Give each cluster its own network, or leave it out: it is then the cluster's name",
+    )
+    yield from _twice(
+        [(index, "existing", _server(cluster)) for index, cluster in clusters],
+        "Two control planes would fight over one cluster",
+        "Name another context or file",
+        shown="the cluster at",
+    )
+    for index, cluster in clusters if len(clusters) > 1 else ():
+        host = urlsplit(cluster.existing.server).hostname or ""
+        if host == "localhost" or host.startswith("127.") or host == "::1":
+            yield Fault(
+                f"the API server of `{cluster.name}` is known as {cluster.existing.server}",
+                "That is the peers themselves when they use it, and they would see no endpoint of this cluster",
+                "Set `apiServer` to an address that the other clusters reach, "
+                "for kind the node container's: `https://172.18.0.2:6443`",
+                (index, "existing", "apiServer"),
+            )
+
+
+def _server(cluster: ClusterConfig) -> str:
+    return select(cluster.existing.kubeconfig, cluster.existing.context).server
+
+
+def _twice(values: Sequence[tuple[int, str, str]], consequence: str, cure: str, shown: str = "") -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for index, key, value in values:
+        if value in seen:
+            name = f"{shown} {value}" if shown else f"`{value}`"
+            yield Fault(f"{name} is that of clusters[{seen[value]}] already", consequence, cure, (index, key))
+        else:
+            seen[value] = index

@@ -1,0 +1,183 @@
+"""`istio-mesh:gateways`: where requests enter the mesh, and where they pass between its networks."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.config.faults import Fault, InvalidValue
+from components.config.model import Model, exactly_one
+from components.config.pem import PemCertificate, PrivateKey, now
+from components.config.values import DnsLabel, Duration, Host
+from components.config.workload import Percent, ReplicasConfig, ResourcesConfig, resources
+
+_GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
+
+
+class GeneratedTls(Model):
+    """A certificate made by the stack, of an authority of its own: for trials, since no client trusts it unasked."""
+
+    lifetime: Duration = Duration.parse("90d")
+    """Its validity; default 90 days."""
+
+
+class CertManagerTls(Model):
+    """A certificate that cert-manager, which the cluster has already, gets and renews."""
+
+    issuer: Annotated[DnsLabel, Field(examples=["letsencrypt"])]
+    """Name of the issuer."""
+
+    kind: Literal["Issuer", "ClusterIssuer"] = "ClusterIssuer"
+    """Whether it is the cluster's or the ingress namespace's own."""
+
+
+class TlsConfig(Model):
+    """The certificate of a server: exactly one source."""
+
+    generated: GeneratedTls | None = None
+    """Made by the stack."""
+
+    existing_secret: DnsLabel | None = None
+    """A Secret of type kubernetes.io/tls that is in the ingress namespace already."""
+
+    certificate: str | None = None
+    """The certificate and then its issuers in PEM; needs `privateKey`."""
+
+    private_key: PrivateKey | None = None
+    """Key of the certificate; a secret."""
+
+    cert_manager: CertManagerTls | None = None
+    """Got by cert-manager."""
+
+    def faults(self) -> Iterator[Fault]:
+        sources = (self.generated, self.existing_secret, self.certificate, self.cert_manager)
+        if self.private_key is not None and all(source is None for source in sources):
+            yield Fault(
+                "there is a key and no certificate",
+                "The gateway could not answer on 443",
+                "Add `certificate`",
+                ("privateKey",),
+            )
+        else:
+            yield from exactly_one(
+                self,
+                "generated",
+                "existingSecret",
+                "certificate",
+                "certManager",
+                why="The gateway would have no certificate to show, or two",
+                cure="Keep one source",
+            )
+        if self.certificate is not None:
+            yield from self._certificate_faults(self.certificate)
+
+    def _certificate_faults(self, text: str) -> Iterator[Fault]:
+        try:
+            leaf = leaf_of(text)
+        except InvalidValue as problem:
+            yield from (fault.under(("certificate",)) for fault in problem.faults)
+            return
+        if self.private_key is None:
+            yield Fault(
+                "there is a certificate and no key",
+                "The gateway could not answer on 443",
+                "Add its key by `pulumi config set --secret --path`",
+                ("certificate",),
+            )
+        elif not leaf.belongs_to(self.private_key):
+            yield Fault(
+                "the key is not the certificate's",
+                "The gateway would refuse the pair and not answer on 443",
+                "Give the key from which the certificate's request was made",
+                ("privateKey",),
+            )
+        if not leaf.valid_at(now()):
+            yield Fault(
+                f"the certificate is valid from {leaf.parsed.not_valid_before_utc:%Y-%m-%d} "
+                f"to {leaf.not_after:%Y-%m-%d}",
+                "Every client would refuse the connection",
+                "Give one that is valid now",
+                ("certificate",),
+            )
+
+
+def leaf_of(chain: str) -> PemCertificate:
+    """The first certificate of a PEM chain. Raises InvalidValue."""
+    end = "-----END CERTIFICATE-----"
+    first, found, _ = chain.partition(end)
+    return PemCertificate.parse(first + found)
+
+
+class ServerConfig(Model):
+    """Hosts served on 443 with one certificate; 80 redirects to it."""
+
+    hosts: Annotated[tuple[Host, ...], Field(min_length=1, examples=[["exam-platform.com"]])]
+    """Names that clients use."""
+
+    tls: Annotated[TlsConfig, Field(examples=[{"existingSecret": "exam-platform-tls"}])]
+    """Their certificate."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.tls.certificate is None:
+            return
+        leaf = leaf_of(self.tls.certificate)
+        foreign = [host for host in self.hosts if not leaf.covers(host)]
+        if foreign:
+            yield Fault(
+                f"the certificate is not for {' and '.join(foreign)}",
+                "Clients that ask for the name would refuse the connection",
+                "Give a certificate with the name among its subject alternative names, or take the host out",
+                ("tls", "certificate"),
+            )
+
+
+class IngressConfig(Model):
+    """The gateway of requests from outside, in every cluster. Default: sized for production."""
+
+    replicas: ReplicasConfig = ReplicasConfig(min=2, max=8)
+    """Default 2 to 8."""
+
+    target_cpu: Percent = 80
+    """Share of the requested cpu, in percent, above which a replica is added; default 80."""
+
+    resources: ResourcesConfig = _GATEWAY_RESOURCES
+    """Default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
+
+    servers: tuple[ServerConfig, ...] = ()
+    """What it serves; nothing when empty."""
+
+    def faults(self) -> Iterator[Fault]:
+        seen: dict[str, int] = {}
+        for index, server in enumerate(self.servers):
+            for position, host in enumerate(server.hosts):
+                if host in seen:
+                    yield Fault(
+                        f"`{host}` is served by servers[{seen[host]}] already",
+                        "Istio would drop one of the two, with its certificate",
+                        "Keep it in one server",
+                        ("servers", index, "hosts", position),
+                    )
+                seen.setdefault(host, index)
+
+
+class EastWestConfig(Model):
+    """The gateway of requests from the other clusters. Default: sized as the ingress."""
+
+    replicas: ReplicasConfig = ReplicasConfig(min=2, max=8)
+    """Default 2 to 8."""
+
+    target_cpu: Percent = 80
+    """Share of the requested cpu, in percent, above which a replica is added; default 80."""
+
+    resources: ResourcesConfig = _GATEWAY_RESOURCES
+    """Default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
+
+
+class GatewaysConfig(Model):
+    """The gateways of every cluster."""
+
+    ingress: IngressConfig = IngressConfig()
+    """Requests from outside."""
+
+    east_west: EastWestConfig = EastWestConfig()
+    """Requests from the other clusters."""

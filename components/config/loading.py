@@ -1,0 +1,172 @@
+"""From the stack's configuration to the typed model, with every fault of the file at once."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+import pulumi
+import pulumi.runtime
+from pydantic import TypeAdapter, ValidationError
+
+from components.config.clusters import ClusterConfig, cluster_faults
+from components.config.explain import explain, unknown
+from components.config.faults import NAMESPACE, ConfigError, Fault, Location
+from components.config.stack import StackConfig
+from components.config.trust import TrustConfig, provided_faults
+
+_ADAPTERS = {
+    # Optional, because an absent value is a fault of its own; the annotation carries the field's constraints.
+    (field.alias or name): TypeAdapter[Any](field.rebuild_annotation())
+    for name, field in StackConfig.model_fields.items()
+}
+
+
+def load(config: pulumi.Config) -> StackConfig:
+    """Reads and checks all that the stack says. Raises ConfigError with every fault of it, before any resource."""
+    raw, faults = _read(config)
+    checked, found = check(raw)
+    if faults or found or checked is None:
+        raise ConfigError([*faults, *found])
+    return checked
+
+
+def check(raw: Mapping[str, Any]) -> tuple[StackConfig | None, list[Fault]]:
+    """The model of the parsed values, or every fault of them."""
+    faults = [unknown(key, _ADAPTERS, (key,)) for key in raw if key not in _ADAPTERS]
+    values: dict[str, Any] = {}
+    for key, adapter in _ADAPTERS.items():
+        field = next(info for name, info in StackConfig.model_fields.items() if (info.alias or name) == key)
+        if key not in raw:
+            if field.is_required():
+                faults.append(_missing(key))
+            continue
+        value, found = _validated(adapter, raw[key], (key,))
+        values[key] = value
+        faults += found
+    faults += _between(raw, values)
+    if faults:
+        return None, _unique(faults)
+    return StackConfig.model_validate(values), []
+
+
+def _read(config: pulumi.Config) -> tuple[dict[str, Any], list[Fault]]:
+    """Every value of the namespace as parsed JSON.
+
+    `Config.get` gives secrets in plain, which validation needs; from then on the models hold them as SecretStr.
+    `Config.get_object` is not used: its error quotes the value.
+    """
+    prefix = f"{config.name}:"
+    keys = sorted({key.removeprefix(prefix) for key in pulumi.runtime.get_config_env() if key.startswith(prefix)})
+    raw: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for key in keys:
+        text = config.get(key) or ""
+        try:
+            raw[key] = json.loads(text)
+        except json.JSONDecodeError:
+            if key not in _ADAPTERS:
+                raw[key] = None
+                continue
+            faults.append(
+                Fault(
+                    "it is a single text, not a structured value",
+                    "Nothing of it can be read",
+                    f"Write it as YAML below `{NAMESPACE}:{key}:`, or set it by `pulumi config set --path`",
+                    (key,),
+                )
+            )
+    return raw, faults
+
+
+def _validated(adapter: TypeAdapter[Any], raw: object, where: Location) -> tuple[Any, list[Fault]]:
+    """The value or None, and its faults.
+
+    pydantic stops before the rules of a model when one of its fields is wrong. A second look, with the wrong items
+    of lists left out, finds those rules' faults too: two servers with one host beside a third with a bad port.
+    """
+    try:
+        return adapter.validate_python(raw), []
+    except ValidationError as problem:
+        faults = explain(problem, where)
+    pruned, places = _without(raw, [fault.where[len(where) :] for fault in faults])
+    if places:
+        try:
+            return _Partial(adapter.validate_python(pruned), places), faults
+        except ValidationError as problem:
+            # A list that only the leaving-out made too short is none of the file's faults.
+            again = explain(problem, where, leave_out=("too_short",))
+            faults += [_replaced(fault, len(where), places) for fault in again]
+    return None, faults
+
+
+class _Partial:
+    """A value that was read without its faulty list items; `places` tells where the rest stood in the file."""
+
+    def __init__(self, value: Any, places: Mapping[Location, list[int]]) -> None:
+        self.value, self.places = value, places
+
+
+def _between(raw: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults between the values of one list of clusters, and between clusters and trust."""
+    clusters = values.get("clusters")
+    if isinstance(clusters, _Partial):
+        numbered = list(zip(clusters.places[()], cast(tuple[ClusterConfig, ...], clusters.value), strict=True))
+    else:
+        numbered = list(enumerate(cast(tuple[ClusterConfig, ...], clusters or ())))
+    yield from (fault.under(("clusters",)) for fault in cluster_faults(numbered))
+
+    trust = values.get("trust")
+    listed = raw.get("clusters")
+    if isinstance(trust, TrustConfig) and isinstance(listed, list):
+        # Names as written: a cluster with a fault elsewhere is still a cluster of that name.
+        entries = (cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict))
+        names = [str(entry["name"]) for entry in entries if "name" in entry]
+        yield from (fault.under(("trust",)) for fault in provided_faults(trust, names))
+
+
+def _without(raw: object, faulty: Iterable[Location]) -> tuple[object, dict[Location, list[int]]]:
+    """`raw` without the list items that hold a fault, and for each shortened list the indexes that were kept."""
+    drop: dict[Location, set[int]] = {}
+    for location in faulty:
+        index = next((i for i, step in enumerate(location) if isinstance(step, int)), None)
+        if index is not None:
+            drop.setdefault(location[:index], set()).add(cast(int, location[index]))
+    places: dict[Location, list[int]] = {}
+
+    def copy(value: object, here: Location) -> object:
+        if isinstance(value, dict):
+            return {key: copy(item, (*here, key)) for key, item in cast(dict[str, object], value).items()}
+        if isinstance(value, list) and here in drop:
+            items = cast(list[object], value)
+            places[here] = [index for index in range(len(items)) if index not in drop[here]]
+            return [items[index] for index in places[here]]
+        return cast(object, value)
+
+    return copy(raw, ()), places
+
+
+def _replaced(fault: Fault, depth: int, places: Mapping[Location, list[int]]) -> Fault:
+    """The fault with its list indexes as they are in the file."""
+    where = list(fault.where)
+    for position in range(depth, len(where)):
+        kept = places.get(tuple(fault.where[depth:position]))
+        step = where[position]
+        if kept is not None and isinstance(step, int) and step < len(kept):
+            where[position] = kept[step]
+    return Fault(fault.what, fault.consequence, fault.cure, tuple(where))
+
+
+def _missing(key: str) -> Fault:
+    field = StackConfig.model_fields[key]
+    return Fault(
+        "it is missing",
+        f"{(field.description or '').rstrip('.')}: without it there is no mesh",
+        "Add it to the stack's file; Pulumi.local.yaml shows how",
+        (key,),
+    )
+
+
+def _unique(faults: Iterable[Fault]) -> list[Fault]:
+    """In the order of the file's values, each once."""
+    order = {key: index for index, key in enumerate(_ADAPTERS)}
+    return sorted(dict.fromkeys(faults), key=lambda fault: order.get(str(fault.where[0]), len(order)))

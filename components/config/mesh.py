@@ -1,0 +1,187 @@
+"""`istio-mesh:mesh`: the control plane, its charts, images and sizes."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from components.config.faults import Fault, invalid
+from components.config.model import Model, exactly_one
+from components.config.support import DEFAULT_ISTIO, SUPPORTED, support_of
+from components.config.values import DnsLabel
+from components.config.workload import Percent, ReplicasConfig, ResourcesConfig, resources
+
+CHARTS = ("base", "istiod", "cni", "gateway")
+"""Istio's charts, by the names that they have in its repository, and in a folder of charts."""
+
+
+def _version(value: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+\.\d+", value):
+        raise invalid(
+            f"`{value}` is not a full version",
+            "Charts and images are found by the exact version",
+            f"Write all three numbers, as in `{DEFAULT_ISTIO}`",
+        )
+    if support_of(value) is None:
+        raise invalid(
+            f"Istio {value} is not in the table of supported versions",
+            "Its Kubernetes versions and charts are not known here",
+            f"Take one of {', '.join(row.istio for row in SUPPORTED)}",
+        )
+    return value
+
+
+def _repository(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("https", "http") or not url.hostname:
+        raise invalid(
+            f"`{value}` is not a chart repository",
+            "Helm could not fetch the charts",
+            "Write its address, as in `https://istio-release.storage.googleapis.com/charts`",
+        )
+    return value.rstrip("/")
+
+
+def _oci(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme != "oci" or not url.hostname:
+        raise invalid(
+            f"`{value}` is not an OCI registry",
+            "Helm could not fetch the charts",
+            "Write registry and path with their scheme, as in `oci://registry.example.com/istio/charts`",
+        )
+    return value.rstrip("/")
+
+
+def _hub(value: str) -> str:
+    if "://" in value or not re.fullmatch(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", value):
+        raise invalid(
+            f"`{value}` is not a registry with a path",
+            "No node could pull the images",
+            "Write it without a scheme, as in `docker.io/istio`",
+        )
+    return value
+
+
+def _tag(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value):
+        raise invalid(f"`{value}` is not an image's tag", "No node could pull the images", "Write it as in `1.31.0`")
+    return value
+
+
+class ChartsConfig(Model):
+    """Where Istio's Helm charts come from: exactly one source."""
+
+    folder: Annotated[str, Field(min_length=1, examples=[".lab/charts"])] | None = None
+    """A folder relative to the project, with one of Istio's charts in each of its folders, as `helm pull --untar` leaves them."""
+
+    repository: Annotated[str, AfterValidator(_repository)] | None = None
+    """A Helm repository with the charts base, istiod, cni and gateway."""
+
+    oci: Annotated[str, AfterValidator(_oci)] | None = None
+    """An OCI registry path below which the charts base, istiod, cni and gateway lie."""
+
+    def faults(self) -> Iterator[Fault]:
+        yield from exactly_one(
+            self,
+            "folder",
+            "repository",
+            "oci",
+            why="Helm would not know where to take the charts from",
+            cure="Keep one source",
+        )
+
+
+class ImagesConfig(Model):
+    """Where the images of istiod and the proxies come from."""
+
+    hub: Annotated[str, AfterValidator(_hub), Field(examples=["docker.io/istio"])] = "docker.io/istio"
+    """Registry and path without a scheme; the images pilot, proxyv2 and install-cni lie below it."""
+
+    tag: Annotated[str, AfterValidator(_tag), Field(examples=["1.31.0"])] | None = None
+    """Tag of the images; default: the mesh's version."""
+
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When nodes pull them."""
+
+
+class IstiodConfig(Model):
+    """istiod in each cluster. Default: sized for production."""
+
+    replicas: ReplicasConfig = ReplicasConfig(min=3, max=10)
+    """Default 3 to 10."""
+
+    target_cpu: Percent = 70
+    """Share of the requested cpu, in percent, above which a replica is added; default 70."""
+
+    resources: ResourcesConfig = resources(("500m", "2Gi"), ("1", "4Gi"))
+    """Default: requests 500m and 2Gi, limits 1 and 4Gi."""
+
+
+class ProxiesConfig(Model):
+    """The sidecars. Default: sized for production."""
+
+    resources: ResourcesConfig = resources(("100m", "128Mi"), ("200m", "256Mi"))
+    """Default: requests 100m and 128Mi, limits 200m and 256Mi."""
+
+
+class MeshConfig(Model):
+    """The mesh: one control plane in every cluster, all of one version."""
+
+    id: Annotated[DnsLabel, Field(examples=["exam"])]
+    """Name of the mesh, the same in all clusters; a DNS label."""
+
+    version: Annotated[str, AfterValidator(_version), Field(examples=[DEFAULT_ISTIO])] = DEFAULT_ISTIO
+    """Istio's version, of charts and images alike; default 1.31.0. See components/config/support.py."""
+
+    charts: ChartsConfig = ChartsConfig(repository="https://istio-release.storage.googleapis.com/charts")
+    """Where the charts come from; default: Istio's public repository."""
+
+    images: ImagesConfig = ImagesConfig()
+    """Where the images come from; default: docker.io/istio at the mesh's version."""
+
+    data_plane: Literal["istio", "upstream-envoy"] = "istio"
+    """`upstream-envoy` keeps Istio's own Envoy extensions out (standard metrics, ALPN), for an Envoy without them."""
+
+    cni: bool = False
+    """Whether a node agent redirects the pods' traffic, so that they need no NET_ADMIN; default false."""
+
+    istiod: IstiodConfig = IstiodConfig()
+    """istiod in each cluster."""
+
+    proxies: ProxiesConfig = ProxiesConfig()
+    """The sidecars."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.charts.folder is not None:
+            yield from self._folder_faults(Path(self.charts.folder).expanduser())
+
+    def _folder_faults(self, folder: Path) -> Iterator[Fault]:
+        where = ("charts", "folder")
+        hint = ". `make up` fills it for the lab" if ".lab" in folder.parts else ""
+        cure = f"Put the charts of Istio {self.version} there, each with `helm pull --untar`{hint}"
+        if not folder.is_dir():
+            yield Fault(f"there is no folder {folder}", "Helm would find no chart", cure, where)
+            return
+        needed = [name for name in CHARTS if self.cni or name != "cni"]
+        missing = [name for name in needed if not (folder / name / "Chart.yaml").is_file()]
+        if missing:
+            yield Fault(
+                f"{folder} has no {' and no '.join(f'{name}/Chart.yaml' for name in missing)}",
+                "Helm would find no chart",
+                cure,
+                where,
+            )
+
+    @property
+    def revision(self) -> str:
+        """Revision of the control plane: `1-31` for 1.31.0, so that a patch changes it in place."""
+        return "-".join(self.version.split(".")[:2])
+
+    @property
+    def image_tag(self) -> str:
+        """Tag of all images."""
+        return self.images.tag or self.version

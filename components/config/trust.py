@@ -1,0 +1,252 @@
+"""`istio-mesh:trust`: the shared root, the clusters' intermediates, workload certificates, remote tokens."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from components.config.faults import Fault
+from components.config.model import Model, exactly_one
+from components.config.pem import PemCertificate, PrivateKey, now
+from components.config.values import DnsLabel, Duration, Generation, TrustDomain
+
+
+class GeneratedRoot(Model):
+    """A root made by the stack; its key stays in the stack's state as a secret."""
+
+    lifetime: Duration = Duration.parse("3650d")
+    """Validity of the root; default ten years, since changing it is a rotation of the whole mesh."""
+
+
+class ProvidedIntermediate(Model):
+    """One cluster's intermediate, signed by the offline root."""
+
+    certificate: PemCertificate
+    """Its certificate: an authority (CA:TRUE, keyCertSign, pathlen 0) signed by the root."""
+
+    private_key: PrivateKey
+    """Its key; a secret."""
+
+    def faults(self) -> Iterator[Fault]:
+        if not self.certificate.belongs_to(self.private_key):
+            yield Fault(
+                "the key is not the certificate's",
+                "istiod would not start with it",
+                "Give the key from which the certificate's request was made",
+                ("privateKey",),
+            )
+
+
+class ProvidedRoot(Model):
+    """A root kept offline: only its certificate and the intermediates that it signed enter the stack."""
+
+    certificate: PemCertificate
+    """The root's certificate, self-signed."""
+
+    intermediates: dict[DnsLabel, ProvidedIntermediate]
+    """By cluster name: one for each cluster and none besides."""
+
+    def faults(self) -> Iterator[Fault]:
+        lacking = self.certificate.missing_of_authority()
+        if lacking or not self.certificate.signed_by(self.certificate):
+            yield Fault(
+                "this is not a root"
+                + (f": it lacks {' and '.join(lacking)}" if lacking else ": it is not self-signed"),
+                "No workload would accept the chain that ends in it",
+                "Give the self-signed certificate of the authority that signed the intermediates",
+                ("certificate",),
+            )
+        if not self.certificate.valid_at(now()):
+            yield _not_valid(self.certificate, "certificate")
+        for name, intermediate in self.intermediates.items():
+            yield from self._intermediate_faults(intermediate.certificate, "intermediates", name, "certificate")
+
+    def _intermediate_faults(self, certificate: PemCertificate, *where: str) -> Iterator[Fault]:
+        lacking = certificate.missing_of_authority(path_length=0)
+        if lacking:
+            yield Fault(
+                f"the certificate lacks {' and '.join(lacking)}",
+                "Workloads refuse what it signs, or it could make further authorities",
+                "Have it signed again with basicConstraints=critical,CA:TRUE,pathlen:0 and keyUsage=keyCertSign",
+                where,
+            )
+        if not certificate.signed_by(self.certificate):
+            yield Fault(
+                "the certificate is not signed by the given root",
+                "The other clusters' workloads would refuse every connection from this one",
+                "Give the root that signed it, or have it signed by this one",
+                where,
+            )
+        if not certificate.valid_at(now()):
+            yield _not_valid(certificate, *where)
+
+
+def _not_valid(certificate: PemCertificate, *where: str) -> Fault:
+    begin, end = certificate.parsed.not_valid_before_utc, certificate.not_after
+    early = now() < begin
+    return Fault(
+        f"the certificate {'begins' if early else 'ended'} on {begin if early else end:%Y-%m-%d}",
+        "No workload accepts what it signed",
+        "Wait for it or give one that is valid now" if early else "Have it signed again",
+        where,
+    )
+
+
+class RootConfig(Model):
+    """Where the mesh's root of trust comes from: exactly one of the two."""
+
+    generated: GeneratedRoot | None = None
+    """Made by the stack and kept in its state as a secret."""
+
+    provided: ProvidedRoot | None = None
+    """Kept offline; only intermediates enter the stack."""
+
+    def faults(self) -> Iterator[Fault]:
+        yield from exactly_one(
+            self,
+            "generated",
+            "provided",
+            why="The clusters would not know which root to trust",
+            cure="Write `generated: {}` for a root of the stack's own, or `provided` for an offline one",
+        )
+
+
+class IntermediatesConfig(Model):
+    """The intermediates that the stack's own root signs, one for each cluster."""
+
+    lifetime: Duration = Duration.parse("730d")
+    """Validity of an intermediate; default two years."""
+
+    warn_before: Duration = Duration.parse("60d")
+    """How long before an intermediate's end each `pulumi up` warns of it; default 60 days."""
+
+    generation: Generation = 1
+    """Raise by one to renew every intermediate; workloads go on without a failed request."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.warn_before >= self.lifetime:
+            yield Fault(
+                f"warnBefore ({self.warn_before}) is not shorter than the lifetime ({self.lifetime})",
+                "Every run would warn, from the first day on",
+                "Shorten `warnBefore` or lengthen `lifetime`",
+                ("warnBefore",),
+            )
+
+
+class WorkloadCertificatesConfig(Model):
+    """Certificates of the workloads, which rotate by themselves."""
+
+    lifetime: Duration = Duration.parse("24h")
+    """What a proxy asks for (its SECRET_TTL), at least a minute; default 24 h. It renews after half of it."""
+
+    max_lifetime: Duration = Duration.parse("24h")
+    """What istiod grants at most (MAX_WORKLOAD_CERT_TTL); default 24 h."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.lifetime > self.max_lifetime:
+            yield Fault(
+                f"lifetime ({self.lifetime}) is above maxLifetime ({self.max_lifetime})",
+                "istiod refuses every request above its maximum, and no workload would get a certificate",
+                "Lower `lifetime` or raise `maxLifetime`",
+                ("lifetime",),
+            )
+        if self.lifetime < Duration(60):
+            yield Fault(
+                f"lifetime ({self.lifetime}) is below a minute",
+                "Certificates would end before they arrive everywhere",
+                "Write at least `1m`",
+                ("lifetime",),
+            )
+
+
+class RemoteTokensConfig(Model):
+    """The tokens by which istiods read their peers' endpoints."""
+
+    generation: Generation = 1
+    """Raise by one to rotate them: new tokens are made, istiods take them, the old ones are refused."""
+
+
+class TrustConfig(Model):
+    """Who trusts whom: one root for the mesh, one intermediate for each cluster."""
+
+    trust_domain: Annotated[TrustDomain, Field(examples=["exam-platform.local"])]
+    """Authority of every workload's identity: `spiffe://<trustDomain>/ns/<namespace>/sa/<account>`."""
+
+    root: RootConfig = RootConfig(generated=GeneratedRoot())
+    """Where the root comes from; default: made by the stack."""
+
+    intermediates: IntermediatesConfig = IntermediatesConfig()
+    """The intermediates; with a provided root only `warnBefore` counts."""
+
+    workload_certificates: WorkloadCertificatesConfig = WorkloadCertificatesConfig()
+    """Workload certificates; default 24 h."""
+
+    remote_tokens: RemoteTokensConfig = RemoteTokensConfig()
+    """Reader tokens of the peers."""
+
+    def faults(self) -> Iterator[Fault]:
+        workload = self.workload_certificates.max_lifetime
+        if self.root.generated is not None:
+            yield from self._generated_faults(self.root.generated, workload)
+        if self.root.provided is not None:
+            yield from self._provided_faults(self.root.provided, workload)
+
+    def _generated_faults(self, root: GeneratedRoot, workload: Duration) -> Iterator[Fault]:
+        intermediate = self.intermediates.lifetime
+        if intermediate >= root.lifetime:
+            yield Fault(
+                f"the intermediates' lifetime ({intermediate}) is not shorter than the root's ({root.lifetime})",
+                "They would outlive the root, and their chains be refused while they look valid",
+                "Shorten it or lengthen `root.generated.lifetime`",
+                ("intermediates", "lifetime"),
+            )
+        if workload >= intermediate:
+            yield Fault(
+                f"workload certificates may live for {workload}, the intermediates for {intermediate}",
+                "A workload's certificate would outlive its signer, and be refused while it looks valid",
+                "Lower `workloadCertificates.maxLifetime` or lengthen `intermediates.lifetime`",
+                ("workloadCertificates", "maxLifetime"),
+            )
+
+    def _provided_faults(self, root: ProvidedRoot, workload: Duration) -> Iterator[Fault]:
+        for key in sorted(self.intermediates.model_fields_set & {"lifetime", "generation"}):
+            yield Fault(
+                f"{key} has no meaning beside a provided root",
+                "A reader would think that it renews the intermediates, and they would end",
+                "Leave it out; renew an intermediate by giving its new certificate and key",
+                ("intermediates", key),
+            )
+        for name, intermediate in root.intermediates.items():
+            left = intermediate.certificate.not_after - now()
+            if 0 < left.total_seconds() <= workload.seconds:
+                yield Fault(
+                    f"the certificate ends on {intermediate.certificate.not_after:%Y-%m-%d}, "
+                    f"within the {workload} that a workload's may live",
+                    "Workload certificates would outlive their signer, and be refused while they look valid",
+                    "Have it signed again for longer",
+                    ("root", "provided", "intermediates", name, "certificate"),
+                )
+
+
+def provided_faults(trust: TrustConfig, clusters: Iterable[str]) -> Iterator[Fault]:
+    """Faults between a provided root's intermediates and the clusters' names."""
+    if trust.root.provided is None:
+        return
+    names, given = list(clusters), trust.root.provided.intermediates
+    where = ("root", "provided", "intermediates")
+    for name in names:
+        if name not in given:
+            yield Fault(
+                f"there is no intermediate for the cluster `{name}`",
+                "istiod there would sign with a root of its own, which no other cluster trusts",
+                f"Add `{name}: {{certificate: ..., privateKey: ...}}`",
+                where,
+            )
+    for name in given:
+        if name not in names:
+            yield Fault(
+                f"there is no cluster `{name}`",
+                "A key that nothing uses would be kept in the stack",
+                f"Take it out, or name one of the clusters: {', '.join(f'`{known}`' for known in names)}",
+                (*where, name),
+            )

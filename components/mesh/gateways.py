@@ -1,0 +1,100 @@
+"""The gateways of one cluster: one for requests from outside, one for requests from the other clusters."""
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.clusters.cluster import Cluster
+from components.config.gateways import GatewaysConfig
+from components.config.mesh import MeshConfig
+from components.mesh import values
+from components.mesh.charts import LOAD_BALANCER_TIMEOUT_SECONDS, release
+from components.mesh.control_plane import ControlPlane
+from components.naming import child, common_labels, type_token
+
+INGRESS_NAMESPACE = "istio-ingress"
+"""Apart from istiod's, because whoever may read its Secrets has the certificates of every public host."""
+
+INGRESS_RELEASE = "istio-ingress"
+"""Name of the release, its Deployment and its Service; the chart derives the label `istio: ingress` from it."""
+
+EAST_WEST_RELEASE = "istio-eastwestgateway"
+"""The same for the gateway between networks: `istio: eastwestgateway`, which Istio's own tools look for."""
+
+
+class MeshGateways(pulumi.ComponentResource):
+    """Two Envoy deployments with a load balancer each; what they serve is said by Gateway resources."""
+
+    ingress_namespace: str
+    """Where the ingress gateway runs and looks for the certificates of its hosts."""
+
+    ingress_address: pulumi.Output[str]
+    """Address (or the load balancer's host name) for requests from outside; unknown until it has been made."""
+
+    east_west_address: pulumi.Output[str]
+    """The same for requests from other clusters."""
+
+    ready: tuple[pulumi.Resource, ...]
+    """Both gateways, each done when it has its address."""
+
+    def __init__(
+        self,
+        name: str,
+        config: GatewaysConfig,
+        *,
+        mesh: MeshConfig,
+        cluster: Cluster,
+        control_plane: ControlPlane,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(type_token("mesh", "MeshGateways"), name, None, opts)
+        self.ingress_namespace = INGRESS_NAMESPACE
+        namespace = kubernetes.core.v1.Namespace(
+            child(name, "ingress-namespace"),
+            metadata={"name": INGRESS_NAMESPACE, "labels": common_labels("ingress", mesh_id=mesh.id)},
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(cluster.ready)),
+        )
+        # The pods of a gateway are Envoy only after istiod's webhook has injected them.
+        ingress = release(
+            child(name, "ingress"),
+            mesh,
+            "gateway",
+            name=INGRESS_RELEASE,
+            namespace=namespace.metadata["name"],
+            values=values.ingress_values(mesh, config.ingress, release=INGRESS_RELEASE),
+            parent=self,
+            provider=cluster.provider,
+            depends_on=control_plane.ready,
+            timeout=LOAD_BALANCER_TIMEOUT_SECONDS,
+        )
+        east_west = release(
+            child(name, "east-west"),
+            mesh,
+            "gateway",
+            name=EAST_WEST_RELEASE,
+            namespace=control_plane.namespace,
+            values=values.east_west_values(mesh, config.east_west, release=EAST_WEST_RELEASE, network=cluster.network),
+            parent=self,
+            provider=cluster.provider,
+            depends_on=control_plane.ready,
+            timeout=LOAD_BALANCER_TIMEOUT_SECONDS,
+        )
+        self.ingress_address = self._address(child(name, "ingress-service"), ingress, cluster)
+        self.east_west_address = self._address(child(name, "east-west-service"), east_west, cluster)
+        self.ready = (ingress, east_west)
+        self.register_outputs({"ingressAddress": self.ingress_address, "eastWestAddress": self.east_west_address})
+
+    def _address(self, name: str, gateway: kubernetes.helm.v3.Release, cluster: Cluster) -> pulumi.Output[str]:
+        # The id comes from the release's status: a preview before the first `up` then reads nothing.
+        service = kubernetes.core.v1.Service.get(
+            name,
+            pulumi.Output.concat(gateway.status.namespace, "/", gateway.status.name),
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider),
+        )
+        return service.status.apply(address_of)
+
+
+def address_of(status: kubernetes.core.v1.outputs.ServiceStatus | None) -> str:
+    """Address or host name of a load balancer's Service; empty while it has none, as when it was withdrawn."""
+    balancer = status.load_balancer if status is not None else None
+    entries = balancer.ingress if balancer is not None else None
+    return next((entry.ip or entry.hostname or "" for entry in entries or ()), "")

@@ -1,0 +1,44 @@
+"""Names, type tokens, labels and their limits. Pure: nothing here knows a resource.
+
+Logical names (`child`) are a stable contract: renaming one replaces the resource unless it carries an alias.
+"""
+
+PROJECT = "istio-mesh"
+
+DNS_LABEL_LIMIT = 63
+"""Names of namespaces, Services and values of labels (RFC 1123)."""
+
+HELM_RELEASE_LIMIT = 53
+"""Name of a Helm release: a DNS label less what charts append (helm.sh/helm/v3/pkg/chartutil/validate_name.go)."""
+
+AUTONAME_SUFFIX = len("-") + 8
+"""What the engine appends to a logical name when it makes a physical one: a hyphen and eight hex digits."""
+
+LONGEST_ROLE = 24
+"""Room for the roles that are appended to a cluster's name, such as `-mesh-gateways-eastwest`."""
+
+CLUSTER_NAME_LIMIT = HELM_RELEASE_LIMIT - AUTONAME_SUFFIX - LONGEST_ROLE
+"""A cluster's name begins the names of its Helm releases and Secrets: 53 - 9 - 24 = 20 characters are left to it."""
+
+
+def child(parent: str, role: str) -> str:
+    """Logical name of a component's child: `{parent}-{role}`."""
+    return f"{parent}-{role}"
+
+
+def type_token(room: str, cls: str) -> str:
+    """Type of a component: `istio-mesh:<room>:<Class>`."""
+    return f"{PROJECT}:{room}:{cls}"
+
+
+def common_labels(component: str, *, mesh_id: str) -> dict[str, str]:
+    """Labels of every object made outside of a chart (kubernetes.io: recommended labels).
+
+    `component` is its part in the mesh, such as `trust` or `gateway`.
+    """
+    return {
+        "app.kubernetes.io/managed-by": "pulumi",
+        "app.kubernetes.io/part-of": PROJECT,
+        "app.kubernetes.io/component": component,
+        "istio-mesh/mesh-id": mesh_id,
+    }

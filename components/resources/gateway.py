@@ -1,0 +1,244 @@
+"""What the gateways serve: the public hosts with their certificates, and the other networks' requests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.clusters.cluster import Cluster
+from components.config.gateways import CertManagerTls, IngressConfig, ServerConfig
+from components.config.mesh import MeshConfig
+from components.config.values import Duration
+from components.encoding import secret_value
+from components.mesh.control_plane import ControlPlane
+from components.mesh.gateways import MeshGateways
+from components.naming import child, common_labels, type_token
+from components.trust.generated import RootCertificate, ServerCertificate
+
+AUTHORITY_LIFETIME = Duration.parse("3650d")
+"""Validity of the authority that signs generated certificates of hosts: clients of a trial are given it once."""
+
+
+@dataclass(frozen=True)
+class TlsPair:
+    """What a kubernetes.io/tls Secret holds: certificate (then its issuers) and key, both PEM."""
+
+    certificate: pulumi.Input[str]
+    private_key: pulumi.Input[str]
+
+
+class IngressCertificates(pulumi.ComponentResource):
+    """The certificates that the stack has for its public hosts, the same ones in every cluster.
+
+    Generated ones have an authority of their own, never the mesh's root: a client that trusts a web site must not by
+    that trust the mesh's workloads. They are renewed in place by an `up` in the last third of their life.
+    """
+
+    authority_certificate: pulumi.Output[str] | None
+    """What clients verify generated certificates with (PEM); None when nothing is generated."""
+
+    pairs: Mapping[str, TlsPair]
+    """By credential name: see `credential_name`."""
+
+    def __init__(
+        self,
+        name: str,
+        config: IngressConfig,
+        *,
+        mesh: MeshConfig,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(type_token("resources", "IngressCertificates"), name, None, opts)
+        organization = f"{mesh.id} ingress"
+        authority: RootCertificate | None = None
+        pairs: dict[str, TlsPair] = {}
+        for server in config.servers:
+            credential = credential_name(server)
+            if server.tls.generated is not None:
+                authority = authority or RootCertificate(
+                    child(name, "authority"),
+                    organization=organization,
+                    common_name="Ingress CA",
+                    lifetime=AUTHORITY_LIFETIME.seconds,
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+                made = ServerCertificate(
+                    child(name, credential),
+                    issuer=authority,
+                    organization=organization,
+                    hosts=list(server.hosts),
+                    lifetime=server.tls.generated.lifetime.seconds,
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+                pairs[credential] = TlsPair(made.certificate, made.private_key)
+            elif server.tls.certificate is not None and server.tls.private_key is not None:
+                key = pulumi.Output.secret(server.tls.private_key.get_secret_value())
+                pairs[credential] = TlsPair(server.tls.certificate, key)
+        self.authority_certificate = None if authority is None else authority.certificate
+        self.pairs = pairs
+        self.register_outputs({"authorityCertificate": self.authority_certificate})
+
+
+class IngressGateways(pulumi.ComponentResource):
+    """The ingress gateway's Gateway resource in one cluster, and the Secrets with its hosts' certificates."""
+
+    ready: tuple[pulumi.Resource, ...]
+    """What serves the hosts; nothing when none is configured."""
+
+    def __init__(
+        self,
+        name: str,
+        config: IngressConfig,
+        *,
+        mesh: MeshConfig,
+        cluster: Cluster,
+        gateways: MeshGateways,
+        certificates: IngressCertificates,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(type_token("resources", "IngressGateways"), name, None, opts)
+        self.ready = ()
+        namespace = gateways.ingress_namespace
+        labels = common_labels("ingress", mesh_id=mesh.id)
+        children = pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(gateways.ready))
+        credentials: list[pulumi.Resource] = []
+        for credential, pair in certificates.pairs.items():
+            credentials.append(
+                kubernetes.core.v1.Secret(
+                    child(name, credential),
+                    metadata={"name": credential, "namespace": namespace, "labels": labels},
+                    type="kubernetes.io/tls",
+                    data={
+                        "tls.crt": secret_value(pair.certificate),
+                        "tls.key": secret_value(pair.private_key),
+                    },
+                    opts=children,
+                )
+            )
+        for server in config.servers:
+            if server.tls.cert_manager is not None:
+                credential = credential_name(server)
+                credentials.append(
+                    kubernetes.apiextensions.CustomResource(
+                        child(name, credential),
+                        api_version="cert-manager.io/v1",
+                        kind="Certificate",
+                        metadata={"name": credential, "namespace": namespace, "labels": labels},
+                        spec=certificate_spec(server.hosts, server.tls.cert_manager, secret=credential),
+                        opts=children,
+                    )
+                )
+        if config.servers:
+            gateway = kubernetes.apiextensions.CustomResource(
+                child(name, "gateway"),
+                api_version="networking.istio.io/v1",
+                kind="Gateway",
+                metadata={"name": "ingress", "namespace": namespace, "labels": labels},
+                spec=ingress_spec(config.servers),
+                opts=pulumi.ResourceOptions(
+                    parent=self, provider=cluster.provider, depends_on=[*gateways.ready, *credentials]
+                ),
+            )
+            self.ready = (gateway,)
+        self.register_outputs({})
+
+
+class CrossNetworkGateway(pulumi.ComponentResource):
+    """What the east-west gateway of one cluster lets through: mutual TLS of the mesh, to services of the cluster."""
+
+    ready: tuple[pulumi.Resource, ...]
+    """The Gateway resource."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        mesh: MeshConfig,
+        cluster: Cluster,
+        control_plane: ControlPlane,
+        gateways: MeshGateways,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(type_token("resources", "CrossNetworkGateway"), name, None, opts)
+        gateway = kubernetes.apiextensions.CustomResource(
+            child(name, "gateway"),
+            api_version="networking.istio.io/v1",
+            kind="Gateway",
+            metadata={
+                "name": "cross-network-gateway",
+                "namespace": control_plane.namespace,
+                "labels": common_labels("east-west", mesh_id=mesh.id),
+            },
+            spec=cross_network_spec(),
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(gateways.ready)),
+        )
+        self.ready = (gateway,)
+        self.register_outputs({})
+
+
+def credential_name(server: ServerConfig) -> str:
+    """Name of the Secret, in the ingress gateway's namespace, with the certificate of `server`.
+
+    Made from its first host, so that it stays when servers are put in another order.
+    """
+    if server.tls.existing_secret is not None:
+        return server.tls.existing_secret
+    host = server.hosts[0]
+    # A first label that no host has, so that a wildcard and a host cannot share a name.
+    return f"tls-wildcard.{host.removeprefix('*.')}" if host.startswith("*.") else f"tls.{host}"
+
+
+def ingress_spec(servers: Sequence[ServerConfig]) -> dict[str, Any]:
+    """The Gateway of all public hosts: 443 with each server's certificate, 80 redirected to it."""
+    return {
+        "selector": {"istio": "ingress"},
+        "servers": [
+            *(
+                {
+                    # Istio refuses a name that is there twice, and takes it into the name of the route.
+                    "port": {"number": 443, "name": f"https-{server.hosts[0]}", "protocol": "HTTPS"},
+                    "hosts": list(server.hosts),
+                    "tls": {
+                        "mode": "SIMPLE",
+                        "credentialName": credential_name(server),
+                        "minProtocolVersion": "TLSV1_2",
+                    },
+                }
+                for server in servers
+            ),
+            {
+                "port": {"number": 80, "name": "http", "protocol": "HTTP"},
+                "hosts": [host for server in servers for host in server.hosts],
+                "tls": {"httpsRedirect": True},
+            },
+        ],
+    }
+
+
+def cross_network_spec() -> dict[str, Any]:
+    """The Gateway between networks: passes mutual TLS on, unopened, by its SNI, to services of the cluster alone.
+
+    `*.local` is every name that ends in `.local`, which hosts outside the clusters do not.
+    """
+    return {
+        "selector": {"istio": "eastwestgateway"},
+        "servers": [
+            {
+                "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
+                "hosts": ["*.local"],
+                "tls": {"mode": "AUTO_PASSTHROUGH"},
+            }
+        ],
+    }
+
+
+def certificate_spec(hosts: Sequence[str], issuer: CertManagerTls, *, secret: str) -> dict[str, Any]:
+    """A cert-manager Certificate for `hosts`, kept and renewed in the Secret `secret`."""
+    return {
+        "secretName": secret,
+        "dnsNames": list(hosts),
+        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+        "issuerRef": {"name": issuer.issuer, "kind": issuer.kind, "group": "cert-manager.io"},
+    }

@@ -1,0 +1,102 @@
+"""Who must speak mutual TLS: everybody, but for named ports of named workloads."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.clusters.cluster import Cluster
+from components.config.mesh import MeshConfig
+from components.config.security import PermissiveConfig, SecurityConfig
+from components.mesh.control_plane import ControlPlane
+from components.naming import DNS_LABEL_LIMIT, child, common_labels, type_token
+
+_DIGEST = 6
+_PREFIX = "permissive-"
+
+
+class MeshSecurity(pulumi.ComponentResource):
+    """STRICT mutual TLS in the whole of one cluster's mesh, and the exceptions from it.
+
+    A namespace that an exception names is the stack's: it is made, with injection, so that the exception is there
+    before the workload is, and it goes with the stack.
+    """
+
+    namespaces: Mapping[str, kubernetes.core.v1.Namespace]
+    """The namespaces made for exceptions, by name."""
+
+    def __init__(
+        self,
+        name: str,
+        config: SecurityConfig,
+        *,
+        mesh: MeshConfig,
+        cluster: Cluster,
+        control_plane: ControlPlane,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(type_token("resources", "MeshSecurity"), name, None, opts)
+        labels = common_labels("security", mesh_id=mesh.id)
+        # After istiod: Istio's resources are refused and pods not injected before.
+        children = pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(control_plane.ready))
+        self._policy(
+            child(name, "strict"), "default", control_plane.namespace, labels, {"mtls": {"mode": "STRICT"}}, children
+        )
+        self.namespaces = {
+            namespace: kubernetes.core.v1.Namespace(
+                child(name, f"namespace-{namespace}"),
+                metadata={"name": namespace, "labels": {**labels, "istio-injection": "enabled"}},
+                opts=children,
+            )
+            for namespace in sorted({entry.namespace for entry in config.permissive})
+        }
+        for entry in config.permissive:
+            physical = policy_name(entry)
+            self._policy(
+                child(name, f"{entry.namespace}-{physical}"),
+                physical,
+                self.namespaces[entry.namespace].metadata["name"],
+                labels,
+                permissive_spec(entry),
+                children,
+            )
+        self.register_outputs({})
+
+    @staticmethod
+    def _policy(
+        logical_name: str,
+        name: str,
+        namespace: pulumi.Input[str],
+        labels: Mapping[str, str],
+        spec: Mapping[str, Any],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        kubernetes.apiextensions.CustomResource(
+            logical_name,
+            api_version="security.istio.io/v1",
+            kind="PeerAuthentication",
+            metadata={"name": name, "namespace": namespace, "labels": labels},
+            spec=spec,
+            opts=opts,
+        )
+
+
+def policy_name(entry: PermissiveConfig) -> str:
+    """Name of an exception's policy, from the labels of its workload: readable, and different for different labels."""
+    digest = hashlib.sha256(json.dumps(entry.workload, sort_keys=True).encode()).hexdigest()[:_DIGEST]
+    words = "-".join(value for _, value in sorted(entry.workload.items()))
+    readable = re.sub(r"[^a-z0-9]+", "-", words.lower())[: DNS_LABEL_LIMIT - len(_PREFIX) - _DIGEST - 1].strip("-")
+    return f"{_PREFIX}{readable}-{digest}" if readable else f"{_PREFIX}{digest}"
+
+
+def permissive_spec(entry: PermissiveConfig) -> dict[str, Any]:
+    """STRICT for the workload, PERMISSIVE for its named ports alone."""
+    return {
+        "selector": {"matchLabels": dict(sorted(entry.workload.items()))},
+        "mtls": {"mode": "STRICT"},
+        "portLevelMtls": {str(port): {"mode": "PERMISSIVE"} for port in sorted(entry.ports)},
+    }

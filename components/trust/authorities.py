@@ -1,0 +1,149 @@
+"""The mesh's authorities: the shared root, and one intermediate for each cluster, which signs its workloads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pulumi
+
+from components.config.trust import GeneratedRoot, ProvidedRoot, TrustConfig
+from components.config.values import Duration
+from components.naming import child, type_token
+from components.trust import certificates
+from components.trust.generated import IntermediateCertificate, RootCertificate
+
+
+@dataclass(frozen=True)
+class Intermediate:
+    """What one cluster's istiod signs with, all PEM."""
+
+    certificate: pulumi.Output[str]
+    """Of the authority itself."""
+
+    private_key: pulumi.Output[str]
+    """Its key; secret."""
+
+    chain: pulumi.Output[str]
+    """What a workload shows between its own certificate and the root, which the receiver has: the authority alone."""
+
+    root_certificates: pulumi.Output[str]
+    """The roots that this cluster's workloads trust."""
+
+    not_after: pulumi.Output[str]
+    """End of its validity: ISO 8601, UTC."""
+
+
+class Authorities(pulumi.ComponentResource):
+    """Makes the root and the intermediates, or takes provided ones; warns of an intermediate's end in time.
+
+    A rotation of the root puts a second root beside the first: `roots` is a list in which each new one is appended,
+    because istiod takes a new bundle only when the old one is a part of it, and the intermediates follow by being
+    signed by another member of it, which renews them in place. The roots are therefore numbered in their names.
+    """
+
+    root_certificates: pulumi.Output[str]
+    """The roots that the mesh trusts: a PEM bundle, in order, append only."""
+
+    intermediates: Mapping[str, Intermediate]
+    """By cluster name."""
+
+    def __init__(
+        self,
+        name: str,
+        config: TrustConfig,
+        *,
+        clusters: Sequence[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(type_token("trust", "Authorities"), name, None, opts)
+        if config.root.provided is not None:
+            self._provide(config, config.root.provided, clusters)
+        else:
+            self._generate(name, config, config.root.generated or GeneratedRoot(), clusters)
+        self.register_outputs({"rootCertificates": self.root_certificates})
+
+    def _generate(self, name: str, config: TrustConfig, root: GeneratedRoot, clusters: Sequence[str]) -> None:
+        children = pulumi.ResourceOptions(parent=self)
+        first = RootCertificate(
+            child(name, "root-1"),
+            organization=config.trust_domain,
+            common_name="Root CA 1",
+            lifetime=root.lifetime.seconds,
+            opts=children,
+        )
+        roots = [first]
+        signer = first
+        self.root_certificates = pulumi.Output.all(*(root.certificate for root in roots)).apply(certificates.bundle)
+        intermediates: dict[str, Intermediate] = {}
+        for cluster in clusters:
+            made = IntermediateCertificate(
+                child(name, f"intermediate-{cluster}"),
+                issuer=signer,
+                organization=config.trust_domain,
+                common_name=f"Intermediate CA {cluster}",
+                lifetime=config.intermediates.lifetime.seconds,
+                generation=config.intermediates.generation,
+                opts=children,
+            )
+            intermediates[cluster] = Intermediate(
+                made.certificate, made.private_key, made.certificate, self.root_certificates, made.not_after
+            )
+            self._warn_of_end(cluster, config, made.not_after)
+            self._warn_of_lifetime(cluster, config, made.issued_lifetime)
+        self.intermediates = intermediates
+
+    def _provide(self, config: TrustConfig, root: ProvidedRoot, clusters: Sequence[str]) -> None:
+        self.root_certificates = pulumi.Output.from_input(certificates.bundle([root.certificate.pem]))
+        intermediates: dict[str, Intermediate] = {}
+        for cluster in clusters:
+            given = root.intermediates[cluster]
+            certificate = pulumi.Output.from_input(given.certificate.pem)
+            not_after = pulumi.Output.from_input(given.certificate.not_after.isoformat())
+            key = pulumi.Output.secret(given.private_key.get_secret_value())
+            intermediates[cluster] = Intermediate(certificate, key, certificate, self.root_certificates, not_after)
+            self._warn_of_end(cluster, config, not_after)
+        self.intermediates = intermediates
+
+    def _warn_of_end(self, cluster: str, config: TrustConfig, not_after: pulumi.Output[str]) -> None:
+        def warn(end: str) -> None:
+            text = end_warning(cluster, config, end=datetime.fromisoformat(end), now=datetime.now(UTC))
+            if text:
+                pulumi.log.warn(text, resource=self)
+
+        not_after.apply(warn)
+
+    def _warn_of_lifetime(self, cluster: str, config: TrustConfig, issued: pulumi.Output[float]) -> None:
+        def warn(seconds: float) -> None:
+            text = lifetime_warning(cluster, config, issued=Duration(round(seconds)))
+            if text:
+                pulumi.log.warn(text, resource=self)
+
+        issued.apply(warn)
+
+
+def end_warning(cluster: str, config: TrustConfig, *, end: datetime, now: datetime) -> str | None:
+    """What to say of an intermediate that ends on `end`; None while that is further off than `warnBefore`."""
+    left = end - now
+    if left > timedelta(seconds=config.intermediates.warn_before.seconds):
+        return None
+    when = f"ends on {end:%Y-%m-%d}, in {left.days} days" if left > timedelta() else f"ended on {end:%Y-%m-%d}"
+    if config.root.provided is not None:
+        cure = f"Have it signed again, and give it as istio-mesh:trust.root.provided.intermediates.{cluster}"
+    else:
+        cure = f"Set istio-mesh:trust.intermediates.generation to {config.intermediates.generation + 1}"
+    return (
+        f"The intermediate of {cluster} {when}. From then on no workload of {cluster} is trusted by any other. "
+        f"{cure} and run `pulumi up`: it is renewed in place, and no request fails."
+    )
+
+
+def lifetime_warning(cluster: str, config: TrustConfig, *, issued: Duration) -> str | None:
+    """What to say of an intermediate made with another lifetime than the configuration has now; else None."""
+    wanted = config.intermediates.lifetime
+    if issued == wanted:
+        return None
+    return (
+        f"istio-mesh:trust.intermediates.lifetime is {wanted}, and the intermediate of {cluster} was made for {issued}, "
+        f"and stays as it is. Set istio-mesh:trust.intermediates.generation to {config.intermediates.generation + 1} "
+        "to have one made with the new lifetime."
+    )

@@ -1,0 +1,1 @@
+"""A lab of real Kubernetes regions on one Linux machine: `python -m lab`."""

@@ -1,0 +1,164 @@
+"""Control groups: one parent of the lab's own, one child per region, so that memory can be measured and nothing is
+left.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.waiting import wait_for
+
+PARENT = "istio-mesh-lab"
+COMPONENTS = "components"
+"""Version 2 allows processes only in leaves: a region's own components get one beside those of its pods."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """One mounted tree of control groups.
+
+    Attributes:
+        mount: Where this machine has it.
+        options: What a region mounts it with; empty for version 2.
+    """
+
+    mount: Path
+    options: str
+
+    @property
+    def unified(self) -> bool:
+        """Whether this is version 2."""
+        return not self.options
+
+
+def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
+    """The trees that a region uses: all of version 1 where the machine has them, else the one of version 2.
+
+    A machine with both (hybrid) keeps its controllers in version 1, so version 2 is left out there.
+    """
+    text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
+    first: dict[Path, Hierarchy] = {}
+    second: dict[Path, Hierarchy] = {}
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        mount = Path(before.split()[4])
+        kind, _, options = after.split(maxsplit=2)
+        if kind == "cgroup":
+            controllers = [
+                option for option in options.split(",") if option not in ("rw", "ro") and "release_agent" not in option
+            ]
+            if any(option.startswith("name=") for option in controllers):
+                controllers = ["none", *(option for option in controllers if option.startswith("name="))]
+            known = [option for option in controllers if option != "xattr"]
+            first[mount] = Hierarchy(mount, ",".join(known))
+        elif kind == "cgroup2":
+            second[mount] = Hierarchy(mount, "")
+    return list(first.values()) or list(second.values())[:1]
+
+
+def create(region: str) -> None:
+    """Make a region's groups, and the lab's parent of them where it is missing."""
+    for tree in hierarchies():
+        chain = [tree.mount / PARENT, tree.mount / PARENT / region]
+        for directory in chain:
+            directory.mkdir(exist_ok=True)
+            if tree.unified:
+                _delegate(directory.parent)
+            elif "cpuset" in tree.options.split(","):
+                # A new group of version 1 has neither processors nor memory nodes, and takes no process until it has.
+                for file in ("cpuset.cpus", "cpuset.mems"):
+                    (directory / file).write_text((directory.parent / file).read_text())
+        if tree.unified:
+            (chain[-1] / COMPONENTS).mkdir(exist_ok=True)
+
+
+def delegate(region: str) -> None:
+    """Open a region's group to its pods, once its first process has left it for the group of the components.
+
+    Version 2 hands controllers down only from a group that holds no process, while a process that enters a namespace of
+    groups has to be in the one that is to be its root.
+    """
+    for tree in hierarchies():
+        if tree.unified:
+            _delegate(tree.mount / PARENT / region)
+
+
+def _delegate(directory: Path) -> None:
+    """Let the children of a group of version 2 use every controller that the group itself may use."""
+    for controller in (directory / "cgroup.controllers").read_text().split():
+        try:
+            (directory / "cgroup.subtree_control").write_text(f"+{controller}")
+        except OSError:
+            # Some controllers refuse (cpu, where real-time tasks run); what the kubelet needs is asked for by itself.
+            continue
+
+
+def roots(region: str) -> list[Path]:
+    """The region's group in each tree: what the region itself sees as the root."""
+    return [tree.mount / PARENT / region for tree in hierarchies()]
+
+
+def inner_leaves() -> list[Path]:
+    """The group in each tree that components of a region run in, as the region itself sees it."""
+    return [tree.mount / COMPONENTS if tree.unified else tree.mount for tree in hierarchies()]
+
+
+def pids(region: str | None = None) -> set[int]:
+    """The processes in the groups of a region, or of the whole lab."""
+    found: set[int] = set()
+    for tree in hierarchies():
+        top = tree.mount / PARENT if region is None else tree.mount / PARENT / region
+        for directory, _, _ in os.walk(top):
+            try:
+                found.update(int(pid) for pid in (Path(directory) / "cgroup.procs").read_text().split())
+            except OSError:
+                # Removed while it was looked at.
+                continue
+    return found - {0}
+
+
+def directories() -> list[Path]:
+    """The groups of the lab that exist, deepest first."""
+    return [
+        Path(directory)
+        for tree in hierarchies()
+        for directory, _, _ in os.walk(tree.mount / PARENT, topdown=False)
+        if Path(directory).exists()
+    ]
+
+
+def remove() -> None:
+    """Remove all of the lab's groups, once their processes have gone."""
+
+    def gone() -> bool:
+        for directory in directories():
+            # A group stays busy for an instant after its last process: rmdir then fails and is tried again.
+            directory.rmdir()
+        return True
+
+    wait_for(gone, deadline=5, what="the lab's control groups to become empty", interval=0.05)
+
+
+def memory_bytes() -> int:
+    """Memory that the whole lab uses, in bytes: every process and tmpfs of its regions, without page cache that can be
+    dropped.
+
+    It is what Kubernetes calls the working set: the usage of the lab's group less its inactive file pages.
+
+    Raises:
+        LabError: No lab runs, or this machine does not account memory.
+    """
+    for tree in hierarchies():
+        group = tree.mount / PARENT
+        usage = group / ("memory.current" if tree.unified else "memory.usage_in_bytes")
+        if not usage.exists():
+            continue
+        name = "inactive_file" if tree.unified else "total_inactive_file"
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, int(usage.read_text()) - int(statistics.get(name, 0)))
+    raise LabError(
+        "The lab's memory cannot be measured: no lab runs, or the kernel has no memory controller. Start it: make up."
+    )

@@ -1,0 +1,202 @@
+"""Which clone has a lab on this machine, and whether it lives: the marker below /run.
+
+Only one lab fits on a machine, since its addresses and names are the machine's. The marker is written before anything
+is made, and removed after everything is gone, so whatever a lab that was cut off has left is known from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from lab import processes
+from lab.errors import LabError
+from lab.paths import MACHINE_STATE, Paths
+from lab.processes import ProcessIdentity
+
+MARKER = "owner.json"
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What the machine knows of the one lab on it.
+
+    Attributes:
+        clone: The clone that it belongs to.
+        boot: The run of the machine that it was started in.
+        builder: The `up` that makes it; None once that is done.
+        regions: The first process of each region that was made.
+        namespaces: The network namespaces that were to be made.
+        interface: This machine's interface in the lab's network.
+        settings: Kernel settings that were changed, with the values before.
+        directories: Mount points that were made on the machine because they were missing.
+    """
+
+    clone: str
+    boot: str
+    builder: ProcessIdentity | None
+    regions: dict[str, ProcessIdentity] = field(default_factory=dict[str, ProcessIdentity])
+    namespaces: tuple[str, ...] = ()
+    interface: str = ""
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    directories: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Marker:
+        """The marker from its file's text.
+
+        Raises:
+            LabError: It is no marker.
+        """
+
+        def identity(data: Any) -> ProcessIdentity | None:
+            return ProcessIdentity(**data) if data else None
+
+        try:
+            data = json.loads(text)
+            regions = {name: ProcessIdentity(**entry) for name, entry in data.pop("regions").items()}
+            builder = identity(data.pop("builder"))
+            namespaces, directories = tuple(data.pop("namespaces")), tuple(data.pop("directories"))
+            return cls(builder=builder, regions=regions, namespaces=namespaces, directories=directories, **data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            path = MACHINE_STATE / MARKER
+            raise LabError(
+                f"{path} is not the marker of a lab ({error}): what runs on this machine cannot be told from it. If no "
+                f"lab runs (`ip netns` names no `lab-...`), remove {path.parent} and start again."
+            ) from error
+
+    def render(self) -> str:
+        """The text of the marker's file."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+class State(Enum):
+    """What the marker says of the lab on this machine, seen from one clone."""
+
+    NONE = "there is none"
+    MINE = "it is this clone's, and runs"
+    MINE_DEAD = "it is this clone's, and was cut off"
+    OTHERS = "it is another clone's, and runs"
+    OTHERS_DEAD = "it is another clone's, and was cut off"
+    BUILDING = "another `up` makes it just now"
+
+
+def judge(marker: Marker | None, clone: Path, boot: str, alive: frozenset[ProcessIdentity], me: int) -> State:
+    """What there is, from the marker and from which of its processes live.
+
+    A lab lives as long as all of its regions do: the clusters of a mesh trust each other by tokens and certificates, so
+    a region that was made anew beside an old one is a stranger to it, and the stack's state describes clusters that are
+    gone.
+
+    Args:
+        marker: The marker; None where there is none.
+        clone: The clone that asks.
+        boot: The present run of the machine.
+        alive: The identities in the marker that live.
+        me: The asking process.
+    """
+    if marker is None:
+        return State.NONE
+    mine = marker.clone == str(clone)
+    same_boot = marker.boot == boot
+    if same_boot and marker.builder in alive and marker.builder is not None and marker.builder.pid != me:
+        return State.BUILDING if mine else State.OTHERS
+    lives = (
+        same_boot
+        and marker.builder is None
+        and bool(marker.regions)
+        and all(identity in alive for identity in marker.regions.values())
+    )
+    if mine:
+        return State.MINE if lives else State.MINE_DEAD
+    return State.OTHERS if lives else State.OTHERS_DEAD
+
+
+class Ownership:
+    """The marker of this machine, for one clone.
+
+    Args:
+        paths: The clone's files.
+        directory: Where the marker is.
+
+    Attributes:
+        clone: The clone that asks.
+    """
+
+    def __init__(self, paths: Paths, directory: Path = MACHINE_STATE) -> None:
+        self.clone = paths.root
+        self._directory = directory
+        self._path = directory / MARKER
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one `up` or `down` at a time on this machine.
+
+        Raises:
+            LabError: Another one is at work.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / LOCK).open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise LabError(
+                    f"Another command of the lab is at work on this machine ({file.read().strip()}): wait until it has "
+                    "ended, and start again."
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} in {self.clone}\n")
+            file.flush()
+            yield
+
+    @property
+    def marker(self) -> Marker | None:
+        """The marker; None where there is none."""
+        try:
+            return Marker.parse(self._path.read_text())
+        except FileNotFoundError:
+            return None
+
+    def write(self, marker: Marker) -> None:
+        """Keep the marker: whole or not at all."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text(marker.render())
+        temporary.replace(self._path)
+
+    def forget(self) -> None:
+        """Remove the marker: nothing of a lab is left. The lock's file stays, or a waiting command would hold an old
+        one.
+        """
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def state(self) -> State:
+        """What there is on this machine."""
+        marker = self.marker
+        identities = {*marker.regions.values(), marker.builder} - {None} if marker else set[ProcessIdentity]()
+        alive = frozenset(identity for identity in identities if identity is not None and identity.alive)
+        return judge(marker, self.clone, processes.boot_id(), alive, os.getpid())
+
+    def refuse_others(self) -> State:
+        """What there is, unless it is something that this clone must not touch.
+
+        Raises:
+            LabError: A lab of another clone runs; names the clone, and the command that ends it.
+        """
+        state, marker = self.state, self.marker
+        if state is State.OTHERS and marker:
+            raise LabError(
+                f"A lab of the clone {marker.clone} runs on this machine, and there can be only one: end it with "
+                f"`make -C {marker.clone} down`, or work in that clone."
+            )
+        return state

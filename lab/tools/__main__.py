@@ -1,0 +1,35 @@
+"""`python -m lab.tools`: the tools without the lab."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.errors import LabError
+from lab.tools import ensure
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command("ensure")
+def ensure_tools(
+    names: Annotated[list[str] | None, typer.Argument(help="Tools or commands; all by default.")] = None,
+) -> None:
+    """Make what is missing, and print every command with its path."""
+    for name, path in sorted(ensure(names or None).commands.items()):
+        print(f"{name}\t{path}")
+
+
+@app.command()
+def link(folder: Path, home: Annotated[Path | None, typer.Option(help="PULUMI_HOME to be.")] = None) -> None:
+    """Fill a folder to be put first in PATH: pulumi with its plugins, kubectl, istioctl."""
+    ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"]).link(folder, home)
+
+
+try:
+    app()
+except LabError as error:
+    sys.exit(str(error))

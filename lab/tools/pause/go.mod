@@ -1,0 +1,3 @@
+module istio-mesh/lab/tools/pause
+
+go 1.26

@@ -1,0 +1,228 @@
+"""Making a lab: from an empty machine to regions, the mesh over them and the sample tenant. Each step is one function.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lab import (
+    down,
+    environment,
+    images,
+    leftovers,
+    link,
+    network,
+    preflight,
+    processes,
+    settings,
+    status,
+    tenant,
+    tools,
+)
+from lab.errors import LabError
+from lab.image_store import ImageStore
+from lab.link import Distance
+from lab.machine import NODE_DIRECTORIES
+from lab.ownership import Marker, Ownership, State
+from lab.paths import Paths
+from lab.processes import ProcessIdentity
+from lab.region import RegionRuntime
+from lab.regions import Topology
+from lab.tools import Toolset, cache
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may ask of `up`.
+
+    Attributes:
+        mesh: Deploy the stack and the tenant into the regions.
+        keep: Leave what was made when a step fails, to look at it.
+        distance: Between the regions; None leaves that of a running lab as it is.
+    """
+
+    mesh: bool = True
+    keep: bool = False
+    distance: Distance | None = None
+
+
+def up(options: Options, ownership: Ownership, topology: Topology, paths: Paths, report: Report) -> None:
+    """Make the lab, or start what is missing of a running one.
+
+    Raises:
+        LabError: Says what was in the way. What this call began is taken away again, unless `options.keep`.
+    """
+    preflight.check_user()
+    with ownership.locked():
+        running = prepare(ownership, topology, paths, report)
+        toolset = prepare_tools(paths)
+        if not running:
+            preflight.check_packet_filter(toolset.path("iptables-restore"))
+        runtimes = runtimes_of(topology, toolset, paths, images.build_images(toolset, paths.images))
+        with undone_on_failure(ownership, topology, paths, report, undo=not running and not options.keep):
+            if not running:
+                begin(ownership, topology)
+            start_regions(runtimes, report)
+            environment.write(paths, topology)
+            finish(ownership, runtimes)
+            if options.distance is not None:
+                report(
+                    f"distance between regions: {options.distance}, by {link.set_distance(runtimes, options.distance)}"
+                )
+            if options.mesh:
+                deploy_mesh(topology, paths, report)
+                deploy_tenant(runtimes, report)
+
+
+def prepare(ownership: Ownership, topology: Topology, paths: Paths, report: Report) -> bool:
+    """Clear what a lab that was cut off has left, and refuse a machine that this one cannot run on.
+
+    Returns:
+        Whether this clone's lab runs.
+
+    Raises:
+        LabError: The refusal; nothing was made.
+    """
+    state = ownership.refuse_others()
+    if state is State.BUILDING:
+        raise LabError("Another `make up` of this clone is at work: wait until it has ended.")
+    if state is State.MINE:
+        return True
+    if state is State.NONE:
+        if leftovers.leftovers(topology, paths):
+            report("A lab of this clone was cut off (the machine was restarted): what is left of it is cleared.")
+            down.take_away(ownership, topology, paths)
+    else:
+        report(down.cut_off(state, ownership.marker))
+        down.take_away(ownership, topology, paths)
+    preflight.check(preflight.this_machine(), topology, paths, cache.folder())
+    return False
+
+
+def prepare_tools(paths: Paths) -> Toolset:
+    """Tools, the links to them that `.lab/env` puts on PATH, and Istio's charts."""
+    toolset = tools.ensure()
+    toolset.link(paths.bin)
+    toolset.link_charts(paths.charts)
+    return toolset
+
+
+def runtimes_of(
+    topology: Topology, toolset: Toolset, paths: Paths, archives: Sequence[images.ImageArchive]
+) -> list[RegionRuntime]:
+    """The regions, each with the images that its node is to have."""
+    store = ImageStore(paths.images, tuple(archive.path for archive in archives), toolset.path("containerd"))
+    return [RegionRuntime(region, topology, toolset, paths, images.PAUSE, store) for region in topology.regions]
+
+
+@contextmanager
+def undone_on_failure(
+    ownership: Ownership, topology: Topology, paths: Paths, report: Report, *, undo: bool
+) -> Iterator[None]:
+    """Take the lab away when a step fails: no half-made one remains."""
+    try:
+        yield
+    except BaseException:
+        # Ctrl-C as well: what it leaves half-made is no lab either.
+        if undo:
+            report("This start of the lab failed: what it made is taken away (--keep leaves it).")
+            down.take_away(ownership, topology, paths)
+        raise
+
+
+def begin(ownership: Ownership, topology: Topology) -> None:
+    """Say on the machine that a lab is made, then make what its regions share."""
+    directories = list(_missing(NODE_DIRECTORIES))
+    ownership.write(
+        Marker(
+            clone=str(ownership.clone),
+            boot=processes.boot_id(),
+            builder=ProcessIdentity.of(os.getpid()),
+            namespaces=tuple(network.namespaces(topology)),
+            interface=topology.bridge.name,
+            settings=settings.to_change(),
+            directories=tuple(map(str, directories)),
+        )
+    )
+    for directory in directories:
+        directory.mkdir()
+    settings.raise_limits()
+    network.create_wire(topology)
+    for region in topology.regions:
+        network.create_region(region, topology)
+
+
+def _missing(directories: Sequence[Path]) -> Iterator[Path]:
+    """The directories that are not there, and those above them, upper ones first."""
+    seen: set[Path] = set()
+    for directory in directories:
+        for path in (*reversed(directory.parents), directory):
+            if path not in seen and not path.exists():
+                seen.add(path)
+                yield path
+
+
+def start_regions(runtimes: Sequence[RegionRuntime], report: Report) -> None:
+    """Start all regions side by side, or what is missing of them.
+
+    Raises:
+        LabError: Of the first region that could not be started.
+    """
+
+    def start(runtime: RegionRuntime) -> None:
+        runtime.start(lambda what: report(f"{runtime.region.name}: {what}"))
+
+    with ThreadPoolExecutor(len(runtimes)) as pool:
+        for outcome in [pool.submit(start, runtime) for runtime in runtimes]:
+            outcome.result()
+
+
+def finish(ownership: Ownership, runtimes: Sequence[RegionRuntime]) -> None:
+    """Say on the machine that the lab is made, and by which processes it lives."""
+    marker = ownership.marker
+    if marker is None:
+        raise LabError("The marker of this lab is gone from /run: start `make down`, then `make up`.")
+    regions = {runtime.region.name: runtime.machine.require_init() for runtime in runtimes}
+    if marker.builder is not None or marker.regions != regions:
+        ownership.write(replace(marker, builder=None, regions=regions))
+
+
+def deploy_mesh(topology: Topology, paths: Paths, report: Report) -> None:
+    """Deploy the local stack with the real engine, as a person would after `. .lab/env`.
+
+    Raises:
+        LabError: The engine ended with a fault; it has said which.
+    """
+    started = time.monotonic()
+    variables = environment.process_environment(paths, topology)
+    pulumi = str(paths.bin / "pulumi")
+    for words in (
+        ("stack", "select", "--create", down.STACK),
+        ("up", "--yes", "--skip-preview", "--stack", down.STACK),
+    ):
+        command = (pulumi, *words, "--non-interactive", "--cwd", str(paths.root))
+        result = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, check=False)
+        if result.returncode:
+            raise LabError(
+                f"`pulumi {' '.join(words)}` failed with exit code {result.returncode}; the reason is above."
+            )
+    status.keep_ingress_authority(topology, paths)
+    report(f"mesh deployed after {time.monotonic() - started:.1f} s")
+
+
+def deploy_tenant(runtimes: Sequence[RegionRuntime], report: Report) -> None:
+    """Deploy the sample services of the exam platform into every region."""
+    started = time.monotonic()
+    with ThreadPoolExecutor(len(runtimes)) as pool:
+        for outcome in [pool.submit(tenant.deploy, runtime.region, runtime.kubectl) for runtime in runtimes]:
+            outcome.result()
+    report(f"tenant deployed after {time.monotonic() - started:.1f} s")

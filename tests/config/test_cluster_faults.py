@@ -1,0 +1,242 @@
+"""What may be wrong with `istio-mesh:clusters`.
+
+Each case is a change of the minimal valid stack and every fault that it must show, word by word.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import ABSENT, faults_of
+
+CASES: list[tuple[str, dict[str, Any], list[str]]] = [
+    (
+        "no cluster",
+        {"clusters": []},
+        [
+            "istio-mesh:clusters: it is empty. There has to be at least one. Add one.",
+        ],
+    ),
+    (
+        "clusters missing",
+        {"clusters": ABSENT},
+        [
+            (
+                "istio-mesh:clusters: it is missing. The clusters of the mesh, one per region: without it there "
+                "is no mesh. Add it to the stack's file; Pulumi.local.yaml shows how."
+            ),
+        ],
+    ),
+    (
+        "clusters as a map",
+        {"clusters": {}},
+        [
+            (
+                "istio-mesh:clusters: it is a map of keys and values, not a list. Nothing can be made of it. "
+                "Write each item on a line of its own that begins with `- `."
+            ),
+        ],
+    ),
+    (
+        "clusters as text",
+        {"clusters": "use1"},
+        [
+            (
+                "istio-mesh:clusters: it is a text, not a list. Nothing can be made of it. Write each item on a "
+                "line of its own that begins with `- `."
+            ),
+        ],
+    ),
+    (
+        "two of one name",
+        {"clusters.1.name": "use1"},
+        [
+            (
+                "istio-mesh:clusters[1].name: `use1` is that of clusters[0] already. Both would be the same "
+                "resources. Give each cluster its own name."
+            ),
+        ],
+    ),
+    (
+        "two of one network",
+        {"clusters.1.network": "use1"},
+        [
+            (
+                "istio-mesh:clusters[1].network: `use1` is that of clusters[0] already. Istio would send "
+                "requests to the other cluster's pod addresses, which are not reachable from here. Give each "
+                "cluster its own network, or leave it out: it is then the cluster's name."
+            ),
+        ],
+    ),
+    (
+        "name in capitals",
+        {"clusters.0.name": "USE1"},
+        [
+            (
+                "istio-mesh:clusters[0].name: `USE1` is not a DNS label. Kubernetes refuses it as a name (RFC "
+                "1123). Use at most 63 lower-case letters, digits and inner hyphens, as in `use1`."
+            ),
+        ],
+    ),
+    (
+        "name too long",
+        {"clusters.0.name": "u" * 21},
+        [
+            (
+                "istio-mesh:clusters[0].name: `uuuuuuuuuuuuuuuuuuuuu` has 21 characters, 20 are allowed. The "
+                "names of its Helm releases begin with it, and Helm refuses more than 53. Shorten it, as in "
+                "`use1` for us-east-1."
+            ),
+        ],
+    ),
+    (
+        "name missing",
+        {"clusters.0.name": ABSENT},
+        [
+            (
+                "istio-mesh:clusters[0].name: it is missing. It has no default. Unique; a DNS label of at most "
+                "20 characters. Add it, as in `name: use1`."
+            ),
+        ],
+    ),
+    (
+        "region empty",
+        {"clusters.0.region": ""},
+        [
+            (
+                "istio-mesh:clusters[0].region: it is empty. Kubernetes refuses it as a name (RFC 1123). Use at "
+                "most 63 lower-case letters, digits and inner hyphens, as in `use1`."
+            ),
+        ],
+    ),
+    (
+        "no such file",
+        {"clusters.0.existing.kubeconfig": "nowhere/kubeconfig"},
+        [
+            (
+                "istio-mesh:clusters[0].existing.kubeconfig: there is no file nowhere/kubeconfig. The cluster "
+                "cannot be reached. Mend the path. Paths are relative to Pulumi.yaml."
+            ),
+        ],
+    ),
+    (
+        "no such file of the lab",
+        {"clusters.0.existing.kubeconfig": ".lab/kubeconfig-nowhere"},
+        [
+            (
+                "istio-mesh:clusters[0].existing.kubeconfig: there is no file .lab/kubeconfig-nowhere. The "
+                "cluster cannot be reached. Mend the path. `make up` writes it for the lab."
+            ),
+        ],
+    ),
+    (
+        "no such context",
+        {"clusters.0.existing.context": "prod"},
+        [
+            (
+                "istio-mesh:clusters[0].existing.context: FOLDER/kubeconfig has no context `prod`. The cluster "
+                "cannot be reached. Name one of those it has: `use1`, `usw2`."
+            ),
+        ],
+    ),
+    (
+        "one cluster twice",
+        {"clusters.1.existing.context": "use1"},
+        [
+            (
+                "istio-mesh:clusters[1].existing: the cluster at https://192.0.2.1:6443 is that of clusters[0] "
+                "already. Two control planes would fight over one cluster. Name another context or file."
+            ),
+        ],
+    ),
+    (
+        "neither file nor context",
+        {"clusters.0.existing": {}},
+        [
+            (
+                "istio-mesh:clusters[0].existing: neither `kubeconfig` nor `context` is given. It would be "
+                "whatever cluster kubectl points at just now, and another one tomorrow. Name the file, the "
+                "context or both."
+            ),
+        ],
+    ),
+    (
+        "address without scheme",
+        {"clusters.0.existing.apiServer": "10.0.0.1:6443"},
+        [
+            (
+                "istio-mesh:clusters[0].existing.apiServer: `10.0.0.1:6443` is not the address of an API "
+                "server. The peers' istiods could not read this cluster's endpoints. Write scheme, host and "
+                "port, as in `https://10.0.0.1:6443`."
+            ),
+        ],
+    ),
+    (
+        "address of the peers themselves",
+        {"clusters.0.existing.apiServer": "https://127.0.0.1:6443"},
+        [
+            (
+                "istio-mesh:clusters[0].existing.apiServer: the API server of `use1` is known as "
+                "https://127.0.0.1:6443. That is the peers themselves when they use it, and they would see no "
+                "endpoint of this cluster. Set `apiServer` to an address that the other clusters reach, for "
+                "kind the node container's: `https://172.18.0.2:6443`."
+            ),
+        ],
+    ),
+    (
+        "existing missing",
+        {"clusters.0.existing": ABSENT},
+        [
+            (
+                "istio-mesh:clusters[0].existing: it is missing. It has no default. How the cluster is reached. "
+                "Add it, as in `existing: {context: use1}`."
+            ),
+        ],
+    ),
+    (
+        "existing misspelt",
+        {"clusters.0.exsting": {}},
+        [
+            (
+                "istio-mesh:clusters[0].exsting: there is no key `exsting`. It would be ignored, and the stack "
+                "would not be what its file says. Did you mean `existing`?"
+            ),
+        ],
+    ),
+    (
+        "existing empty",
+        {"clusters.0.existing": None},
+        [
+            (
+                "istio-mesh:clusters[0].existing: it is empty, not a map of keys and values. Nothing can be "
+                "made of it. Write `key: value` lines below it."
+            ),
+        ],
+    ),
+    (
+        "several at once",
+        {"clusters.0.name": "USE1", "clusters.1.existing.context": "prod", "clusters.1.zone": "a"},
+        [
+            (
+                "istio-mesh:clusters[0].name: `USE1` is not a DNS label. Kubernetes refuses it as a name (RFC "
+                "1123). Use at most 63 lower-case letters, digits and inner hyphens, as in `use1`."
+            ),
+            (
+                "istio-mesh:clusters[1].existing.context: FOLDER/kubeconfig has no context `prod`. The cluster "
+                "cannot be reached. Name one of those it has: `use1`, `usw2`."
+            ),
+            (
+                "istio-mesh:clusters[1].zone: there is no key `zone`. It would be ignored, and the stack would "
+                "not be what its file says. Known here: `name`, `region`, `network`, `existing`."
+            ),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "faults"), [pytest.param(c, f, id=i) for i, c, f in CASES])
+def test_a_fault_is_told_with_path_cause_consequence_and_cure(
+    tmp_path: Path, changes: dict[str, Any], faults: list[str]
+) -> None:
+    assert faults_of(tmp_path, changes) == faults

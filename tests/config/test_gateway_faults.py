@@ -1,0 +1,263 @@
+"""What may be wrong with `istio-mesh:gateways`.
+
+Each case is a change of the minimal valid stack and every fault that it must show, word by word.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import authority, faults_of
+
+_SECRET = {"existingSecret": "tls"}
+_PAIR = authority("exam.com", ca=False, key_cert_sign=False, hosts=["exam.com"], lifetime=timedelta(days=90))
+_OTHER = authority("other.com", ca=False, key_cert_sign=False, hosts=["other.com"])
+
+
+def _servers(*servers: dict[str, Any]) -> dict[str, Any]:
+    return {"gateways": {"ingress": {"servers": list(servers)}}}
+
+
+def _server(host: str = "exam.com", **tls: Any) -> dict[str, Any]:
+    return {"hosts": [host], "tls": tls or _SECRET}
+
+
+CASES: list[tuple[str, dict[str, Any], list[str]]] = [
+    (
+        "no host",
+        _servers({"hosts": [], "tls": _SECRET}),
+        [
+            ("istio-mesh:gateways.ingress.servers[0].hosts: it is empty. There has to be at least one. Add one."),
+        ],
+    ),
+    (
+        "every host",
+        _servers(_server("*")),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts[0]: `*` takes every host. Requests for names that "
+                "nobody declared would be answered, with a certificate that is not theirs. Name the hosts, or "
+                "one domain's as `*.exam-platform.com`."
+            ),
+        ],
+    ),
+    (
+        "url for a host",
+        _servers(_server("https://exam.com")),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts[0]: `https://exam.com` is not a host name. Istio "
+                "refuses the Gateway, and no request could carry the name. Write a full name in lower case "
+                "without scheme, port or path, as in `api.exam-platform.com`."
+            ),
+        ],
+    ),
+    (
+        "address for a host",
+        _servers(_server("10.0.0.1")),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts[0]: `10.0.0.1` is an address. TLS asks for a name "
+                "(SNI), and clients send none for an address. Write the name that clients use."
+            ),
+        ],
+    ),
+    (
+        "host without domain",
+        _servers(_server("localhost")),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts[0]: `localhost` is not a host name. Istio refuses "
+                "the Gateway, and no request could carry the name. Write a full name in lower case without "
+                "scheme, port or path, as in `api.exam-platform.com`."
+            ),
+        ],
+    ),
+    (
+        "host in capitals",
+        _servers(_server("Exam.com")),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts[0]: `Exam.com` is not a host name. Istio refuses "
+                "the Gateway, and no request could carry the name. Write a full name in lower case without "
+                "scheme, port or path, as in `api.exam-platform.com`."
+            ),
+        ],
+    ),
+    (
+        "host empty",
+        _servers(_server("")),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts[0]: it is empty. Istio refuses the Gateway, and "
+                "no request could carry the name. Write a full name in lower case without scheme, port or path, "
+                "as in `api.exam-platform.com`."
+            ),
+        ],
+    ),
+    (
+        "hosts as text",
+        _servers({"hosts": "exam.com", "tls": _SECRET}),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts: it is a text, not a list. Nothing can be made of "
+                "it. Write each item on a line of its own that begins with `- `."
+            ),
+        ],
+    ),
+    (
+        "host twice in a server",
+        _servers({"hosts": ["exam.com", "exam.com"], "tls": _SECRET}),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].hosts[1]: `exam.com` is served by servers[0] already. "
+                "Istio would drop one of the two, with its certificate. Keep it in one server."
+            ),
+        ],
+    ),
+    (
+        "host in two servers",
+        _servers(_server(), _server()),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[1].hosts[0]: `exam.com` is served by servers[0] already. "
+                "Istio would drop one of the two, with its certificate. Keep it in one server."
+            ),
+        ],
+    ),
+    (
+        "tls missing",
+        _servers({"hosts": ["exam.com"]}),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls: it is missing. It has no default. Their "
+                "certificate. Add it, as in `tls: {existingSecret: exam-platform-tls}`."
+            ),
+        ],
+    ),
+    (
+        "two certificates",
+        _servers(_server(existingSecret="tls", generated={})),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls: exactly one of `generated`, `existingSecret`, "
+                "`certificate`, `certManager` is needed, and `generated`, `existingSecret` are given. The "
+                "gateway would have no certificate to show, or two. Keep one source."
+            ),
+        ],
+    ),
+    (
+        "no certificate",
+        _servers({"hosts": ["exam.com"], "tls": {}}),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls: exactly one of `generated`, `existingSecret`, "
+                "`certificate`, `certManager` is needed, and none of them is given. The gateway would have no "
+                "certificate to show, or two. Keep one source."
+            ),
+        ],
+    ),
+    (
+        "certificate without key",
+        _servers(_server(certificate=_PAIR.certificate)),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.certificate: there is a certificate and no key. The "
+                "gateway could not answer on 443. Add its key by `pulumi config set --secret --path`."
+            ),
+        ],
+    ),
+    (
+        "key without certificate",
+        _servers(_server(privateKey=_PAIR.key)),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.privateKey: there is a key and no certificate. The "
+                "gateway could not answer on 443. Add `certificate`."
+            ),
+        ],
+    ),
+    (
+        "key of another certificate",
+        _servers(_server(certificate=_PAIR.certificate, privateKey=_OTHER.key)),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.privateKey: the key is not the certificate's. The "
+                "gateway would refuse the pair and not answer on 443. Give the key from which the certificate's "
+                "request was made."
+            ),
+        ],
+    ),
+    (
+        "certificate of another host",
+        _servers(_server(certificate=_OTHER.certificate, privateKey=_OTHER.key)),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.certificate: the certificate is not for exam.com. "
+                "Clients that ask for the name would refuse the connection. Give a certificate with the name "
+                "among its subject alternative names, or take the host out."
+            ),
+        ],
+    ),
+    (
+        "no certificate at all",
+        _servers(_server(certificate="exam", privateKey=_PAIR.key)),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.certificate: this is not a certificate in PEM. "
+                "Proxies could not build a chain from it. Give one block from `-----BEGIN CERTIFICATE-----` to "
+                "`-----END CERTIFICATE-----`."
+            ),
+        ],
+    ),
+    (
+        "unknown kind of issuer",
+        _servers(_server(certManager={"issuer": "acme", "kind": "clusterissuer"})),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.certManager.kind: it is `clusterissuer`. Only these "
+                "are known: `Issuer`, `ClusterIssuer`. Take one."
+            ),
+        ],
+    ),
+    (
+        "time without unit",
+        _servers(_server(generated={"lifetime": "90"})),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.generated.lifetime: `90` is not a length of time. "
+                "Without a unit seconds and days look alike. Write whole numbers with units from d, h, m, s, as "
+                "in `24h`, `730d` or `1h30m`."
+            ),
+        ],
+    ),
+    (
+        "key in other capitals",
+        {"gateways.eastwest": {}},
+        [
+            (
+                "istio-mesh:gateways.eastwest: there is no key `eastwest`. It would be ignored, and the stack "
+                "would not be what its file says. Did you mean `eastWest`?"
+            ),
+        ],
+    ),
+    (
+        "key misspelt",
+        {"gateways.ingress.replica": 1},
+        [
+            (
+                "istio-mesh:gateways.ingress.replica: there is no key `replica`. It would be ignored, and the "
+                "stack would not be what its file says. Did you mean `replicas`?"
+            ),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "faults"), [pytest.param(c, f, id=i) for i, c, f in CASES])
+def test_a_fault_is_told_with_path_cause_consequence_and_cure(
+    tmp_path: Path, changes: dict[str, Any], faults: list[str]
+) -> None:
+    assert faults_of(tmp_path, changes) == faults

@@ -1,0 +1,69 @@
+"""The mesh taken away and made anew, and what must be left of it in a cluster: nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab import tenant
+from lab.tenant import OUTSIDE
+from lab.waiting import wait_for
+from tests.lab.support.engine import Changes, Engine
+from tests.lab.support.kubectl import Kubectl
+from tests.lab.support.site import SERVICE_URL, TENANT, Site
+from tests.lab.support.workloads import PROOF
+
+
+def anew(engine: Engine, sites: Mapping[str, Site]) -> None:
+    """`destroy`, `up`, and the tenant back in the mesh."""
+    engine.destroy()
+    up(engine, sites)
+
+
+def up(engine: Engine, sites: Mapping[str, Site]) -> Changes:
+    """`up` of the committed configuration into clusters without a mesh, and the tenant's pods in the new mesh.
+
+    A destroyed root is gone for good: pods that still hold its certificates are of no mesh, and are started anew.
+    """
+    changes = engine.up()
+    engine.restart_needed = False
+    for site in sites.values():
+        site.kubectl.run("rollout", "restart", "deployment", "-n", TENANT)
+    for site in sites.values():
+        # The tenant's routes went with their resource definitions.
+        tenant.deploy(site.region, site.kubectl)
+    for site in sites.values():
+        wait_for(
+            lambda site=site: (
+                set(site.caller().requests(SERVICE_URL, 20).regions)
+                == {other.region.region for other in sites.values()}
+            ),
+            deadline=60,
+            what=f"answers from all regions to {site.name}",
+        )
+    return changes
+
+
+# Namespaces that are not the stack's: their labels ask for injection, and their pods keep the sidecars they were given.
+USERS = frozenset({TENANT, OUTSIDE, PROOF})
+
+
+def left_of_the_mesh(kubectl: Kubectl) -> list[str]:
+    """Every object of a cluster that Istio or the stack made, as `kind namespace/name`.
+
+    In the namespaces of the mesh's users that is what istiod put there; their own objects are theirs. Events are
+    history.
+    """
+    kinds = kubectl.text("api-resources", "--verbs=list", "-o", "name").split()
+    listed = ",".join(kind for kind in kinds if not kind.startswith(("events", "componentstatuses")))
+    columns = "K:.kind,S:.metadata.namespace,N:.metadata.name,L:.metadata.labels"
+    lines = kubectl.text(
+        "get", listed, "-A", "--ignore-not-found", "--no-headers", "-o", f"custom-columns={columns}", timeout=120
+    ).splitlines()
+    left: set[str] = set()
+    for line in lines:
+        kind, namespace, name, labels = line.split(maxsplit=3)
+        theirs = namespace in USERS or (kind == "Namespace" and name in USERS)
+        marked = name if theirs else f"{name} {namespace} {labels}"
+        if "istio" in marked or "cacerts" in marked:
+            left.add(f"{kind} {namespace}/{name}")
+    return sorted(left)

@@ -1,0 +1,78 @@
+"""Workloads that the proofs bring along, made from the tenant's own."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from tests.lab.support.kubectl import Kubectl
+from tests.lab.support.site import SERVICE, TENANT
+
+PROOF = "proof"  # the namespace of the proofs' own workloads
+ROTATING = "deploy/rotating"
+ROTATING_URL = f"http://rotating.{PROOF}.svc.cluster.local:8080/"
+ROTATING_LIFETIME = datetime.timedelta(minutes=2)
+# A certificate is renewed when this share of its life is left (pilot-agent's default is half): after 30 s of 2 min.
+ROTATING_GRACE = 0.75
+# Connections between proxies outlive a rotation: few requests on each make new ones, with new handshakes, all along.
+REQUESTS_PER_CONNECTION = 5
+
+
+def namespace(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
+
+
+def like_frontend(
+    kubectl: Kubectl, name: str, namespace: str, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A Deployment of the tenant's program, with the container of its web-frontend."""
+    pod = copy.deepcopy(kubectl.json("get", "deploy", "web-frontend", "-n", TENANT)["spec"]["template"]["spec"])
+    for key in ("serviceAccountName", "serviceAccount"):
+        pod.pop(key, None)
+    for variable in pod["containers"][0].get("env", []):
+        if variable["name"] == "SERVICE":
+            variable["value"] = name
+    labels = {"app": name, "version": "v1"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": labels, "annotations": dict(annotations or {})}, "spec": pod},
+        },
+    }
+
+
+def rotating(kubectl: Kubectl) -> list[dict[str, Any]]:
+    """A workload whose certificate lives for two minutes, its Service, and short-lived connections to and from it."""
+    proxy = (
+        "proxyMetadata:\n"
+        f"  SECRET_TTL: {ROTATING_LIFETIME.total_seconds():.0f}s\n"
+        f'  SECRET_GRACE_PERIOD_RATIO: "{ROTATING_GRACE}"\n'
+    )
+    return [
+        namespace(PROOF, {"istio-injection": "enabled"}),
+        like_frontend(kubectl, "rotating", PROOF, {"proxy.istio.io/config": proxy}),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "rotating", "namespace": PROOF},
+            "spec": {"selector": {"app": "rotating"}, "ports": [{"name": "http", "port": 8080}]},
+        },
+        _short_connections("outgoing", PROOF, SERVICE),
+        _short_connections("incoming", PROOF, f"rotating.{PROOF}.svc.cluster.local"),
+    ]
+
+
+def _short_connections(name: str, namespace: str, host: str) -> dict[str, Any]:
+    policy = {"connectionPool": {"http": {"maxRequestsPerConnection": REQUESTS_PER_CONNECTION}}}
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"host": host, "trafficPolicy": policy},
+    }

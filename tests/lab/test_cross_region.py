@@ -1,0 +1,85 @@
+"""One service, answered from every region, whichever region asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from lab.waiting import wait_for
+from tests.lab.support.certificates import fingerprint
+from tests.lab.support.engine import Engine
+from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, TENANT, Site
+from tests.lab.support.traffic import Answer
+
+REQUESTS = 200
+# Of an even spread, the least that a region must have answered: 200 requests over two regions miss it by chance less
+# than once in a million runs.
+LEAST_SHARE = 0.6
+
+
+@pytest.mark.proof("C3", "one service answered from all regions, evenly, with identities of one trust domain")
+def test_requests_are_spread_over_all_regions(
+    home: Site, sites: Mapping[str, Site], engine: Engine, record: Callable[..., None]
+) -> None:
+    load = home.caller().requests(SERVICE_URL, REQUESTS)
+    record(**load.figures)
+    assert load.sent == REQUESTS
+    assert load.failed == 0, load.figures
+    least = REQUESTS / len(sites) * LEAST_SHARE
+    expected = {site.region.region for site in sites.values()}
+    assert set(load.regions) == expected, f"from {home.name} the answers came from {load.regions}"
+    assert min(load.regions.values()) >= least, f"from {home.name} the answers were spread unevenly: {load.regions}"
+    assert set(load.summary["versions"]) == {"v1", "v2"}
+
+
+@pytest.mark.proof("B2", "the receiver in each region sees the caller's certificate and identity")
+def test_the_receiver_sees_the_callers_identity(
+    home: Site, sites: Mapping[str, Site], engine: Engine, record: Callable[..., None]
+) -> None:
+    trust_domain = str(engine.setting("trust", "trustDomain"))
+    caller = home.identity(trust_domain, TENANT, FRONTEND)
+    receiver = home.identity(trust_domain, TENANT, "deploy/exam-service-v1")
+    shown = fingerprint(home.istioctl.certificate(TENANT, FRONTEND).leaf)
+    answered: dict[str, Answer] = {}
+
+    def all_regions() -> bool:
+        answer = home.caller().get(SERVICE_URL)
+        assert answer.status == 200, f"{answer.status} {answer.error}"
+        answered.setdefault(answer.region, answer)
+        return len(answered) == len(sites)
+
+    wait_for(all_regions, deadline=30, what=f"answers from every region to {home.name}", interval=0)
+    for region, answer in answered.items():
+        seen = answer.peer_certificate
+        assert seen["URI"] == caller, f"{region} saw {seen['URI']}"
+        assert seen["By"] == receiver, f"{region} answered as {seen['By']}"
+        assert seen["Hash"] == shown, f"{region} saw a certificate that the caller does not have"
+    record(caller=caller, receiver=receiver, certificate=shown[:16], regions=sorted(answered))
+
+
+@pytest.mark.proof("C3", "gRPC and TCP reach all regions too")
+@pytest.mark.parametrize("url", [f"grpc://{SERVICE}:9090", f"tcp://{SERVICE}:9000"], ids=["grpc", "tcp"])
+def test_other_protocols_reach_all_regions(
+    home: Site, sites: Mapping[str, Site], url: str, record: Callable[..., None]
+) -> None:
+    load = home.caller().requests(url, 60)
+    record(**load.figures)
+    assert (load.sent, load.failed) == (60, 0), load.figures
+    assert set(load.regions) == {site.region.region for site in sites.values()}
+
+
+@pytest.mark.proof("C3", "every istiod reads all clusters, and knows the others' endpoints by their gateways only")
+def test_every_istiod_is_synced_with_all_clusters(
+    home: Site, sites: Mapping[str, Site], record: Callable[..., None]
+) -> None:
+    assert home.istioctl.remote_clusters() == dict.fromkeys(sites, "synced")
+    endpoints = home.istioctl.endpoints(TENANT, FRONTEND, SERVICE, 8080)
+    local = {endpoint for endpoint in endpoints if endpoint.region == home.region.region}
+    remote = endpoints - local
+    pods = {pod["status"]["podIP"] for pod in home.kubectl.items("pod", "-n", TENANT, "-l", "app=exam-service")}
+    assert {endpoint.address for endpoint in local} == pods
+    gateways = {(site.east_west_address(), 15443) for site in sites.values() if site is not home}
+    assert {(endpoint.address, endpoint.port) for endpoint in remote} == gateways
+    assert all(endpoint.healthy for endpoint in endpoints)
+    record(local=len(local), remote=[f"{endpoint.address}:{endpoint.port}" for endpoint in sorted(remote)])

@@ -1,0 +1,132 @@
+"""Requests from outside: the right certificate for each host, nothing for a host that is not served."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Generator, Mapping
+
+import httpx
+import pytest
+from cryptography import x509
+
+from lab.waiting import wait_for
+from tests.lab.support.certificates import Authority, dns_names, fingerprint, pem_of
+from tests.lab.support.engine import Engine
+from tests.lab.support.site import INGRESS, Site
+from tests.lab.support.tls import knock
+
+UNKNOWN = "unknown.example"
+EXISTING = "proof-existing"
+
+
+@pytest.fixture(scope="module")
+def hosts(engine: Engine) -> list[str]:
+    return [host for server in engine.setting("gateways", "ingress", "servers") for host in server["hosts"]]
+
+
+@pytest.fixture(scope="module")
+def authority(engine: Engine) -> bytes:
+    """What the stack says that clients verify its hosts with."""
+    return str(engine.outputs()["mesh"]["ingressAuthority"]).encode()
+
+
+@pytest.mark.proof("D1", "443 answers each host with its own certificate, and an unknown host not at all")
+def test_each_host_has_its_own_certificate(
+    home: Site, engine: Engine, hosts: list[str], authority: bytes, record: Callable[..., None]
+) -> None:
+    address = str(engine.outputs()["clusters"][home.name]["ingress"]["address"])
+    assert address == home.ingress_address()
+    stranger = pem_of(*Authority.foreign("Elsewhere").chain)
+    shown: dict[str, str] = {}
+    services: dict[str, str] = {}
+    for host in hosts:
+        answer = knock(address, 443, sni=host, path="/ingress", trusted=authority, check_name=True)
+        assert answer.status == 200, f"{host}: {answer.reached} {answer.error} {answer.status}"
+        assert (answer.json["host"], answer.json["path"]) == (host, "/ingress")
+        assert answer.server is not None
+        assert dns_names(answer.server) == [host]
+        services[host] = answer.json["service"]
+        shown[host] = fingerprint(answer.server)[:16]
+        control = knock(address, 443, sni=host, trusted=stranger, check_name=True)
+        assert control.reached == "handshake", "a client that trusts another authority was satisfied"
+        assert "CERTIFICATE_VERIFY_FAILED" in control.error
+    assert services == {"exam-platform.com": "web-frontend", "api.exam-platform.com": "api-service"}
+    assert len(set(shown.values())) == len(hosts), f"hosts share a certificate: {shown}"
+
+    refused: dict[str, str] = {}
+    for name in (UNKNOWN, f"sub.{hosts[0]}", None):
+        answer = knock(address, 443, sni=name, host=hosts[0])
+        assert answer.reached == "handshake", f"the name {name} was served: {answer}"
+        assert "Timeout" not in answer.error, f"the name {name} hangs: {answer.error}"
+        refused[str(name)] = answer.error
+    behind = knock(address, 443, sni=hosts[0], host=UNKNOWN)
+    assert behind.status == 404, f"an unknown host behind a known name: {behind}"
+    record(address=address, certificates=shown, refused=refused)
+
+
+@pytest.mark.proof("D1", "80 redirects each host to HTTPS, and serves nothing else")
+def test_port_80_redirects_to_https(home: Site, hosts: list[str], record: Callable[..., None]) -> None:
+    address = home.ingress_address()
+    with httpx.Client(timeout=10, trust_env=False) as client:
+        for host in hosts:
+            answer = client.get(f"http://{address}/exam?id=7", headers={"host": host})
+            assert answer.status_code == 301, f"{host}: {answer.status_code}"
+            assert answer.headers["location"] == f"https://{host}/exam?id=7"
+        unknown = client.get(f"http://{address}/", headers={"host": UNKNOWN})
+    assert unknown.status_code == 404, f"{UNKNOWN}: {unknown.status_code}"
+    record(hosts=hosts)
+
+
+@pytest.fixture
+def own_certificates(sites: Mapping[str, Site], hosts: list[str]) -> Generator[Authority]:
+    """An authority of somebody else's, and a Secret with its certificate for the second host in every cluster."""
+    owner = Authority.foreign("Somebody's CA")
+    certificate, key = owner.issue(x509.DNSName(hosts[1]))
+    data = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
+    metadata = {"name": EXISTING, "namespace": INGRESS}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": metadata,
+        "data": data,
+    }
+    for site in sites.values():
+        site.kubectl.apply([secret])
+    yield owner
+    for site in sites.values():
+        site.kubectl.run("delete", "secret", "-n", INGRESS, EXISTING, "--ignore-not-found")
+
+
+@pytest.mark.proof("D1", "certificates given as a stack secret and by an existing Secret are the ones shown")
+def test_given_certificates_are_shown(
+    sites: Mapping[str, Site],
+    engine: Engine,
+    hosts: list[str],
+    authority: bytes,
+    own_certificates: Authority,
+    put_back: None,
+    record: Callable[..., None],
+) -> None:
+    certificate, key = own_certificates.issue(x509.DNSName(hosts[0]))
+    given = {"certificate": certificate.decode(), "privateKey": key.decode()}
+    servers = [
+        {"hosts": [hosts[0]], "tls": given},
+        {"hosts": [hosts[1]], "tls": {"existingSecret": EXISTING}},
+    ]
+    changes = engine.up(engine.configured({"gateways": {"ingress": {"servers": servers}}}))
+    trusted = pem_of(*own_certificates.chain)
+    shown: set[str] = set()
+    for site in sites.values():
+        for host in hosts[:2]:
+
+            def satisfied(site: Site = site, host: str = host) -> bool:
+                answer = knock(site.ingress_address(), 443, sni=host, trusted=trusted, check_name=True)
+                return answer.status == 200
+
+            wait_for(satisfied, deadline=20, what=f"the given certificate of {host} at {site.name}")
+            former = knock(site.ingress_address(), 443, sni=host, trusted=authority, check_name=True)
+            assert former.reached == "handshake", f"{site.name} still shows the stack's own certificate for {host}"
+            assert former.server is None
+            shown.add(f"{site.name} {host}")
+    record(up_s=round(changes.seconds, 1), shown=sorted(shown))

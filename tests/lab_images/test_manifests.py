@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lab.images import tenant_image
+from lab.regions import Region, load_regions
+from lab.tenant import NAMESPACE, OUTSIDE, deploy, manifests
+
+SERVICES = {"exam-service", "api-service", "admin-service", "web-frontend", "legacy-metrics"}
+APPLICATION_PROTOCOLS = ("http", "grpc", "tcp")
+
+
+@pytest.fixture
+def region() -> Region:
+    return load_regions().regions[0]
+
+
+@pytest.fixture
+def found(region: Region) -> list[dict[str, Any]]:
+    return manifests(region)
+
+
+def kind(found: list[dict[str, Any]], name: str) -> dict[tuple[str, str], dict[str, Any]]:
+    chosen = [each for each in found if each["kind"] == name]
+    named = {(each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in chosen}
+    assert len(named) == len(chosen), f"a {name} is there twice"
+    return named
+
+
+def pods(found: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {key: each["spec"]["template"]["spec"] for key, each in kind(found, "Deployment").items()}
+
+
+def test_the_services_of_the_exam_platform_are_in_the_mesh_and_the_helpers_are_not(found: list[dict[str, Any]]) -> None:
+    services = kind(found, "Service")
+    assert {name for namespace, name in services if namespace == NAMESPACE} == SERVICES
+    assert {name for namespace, name in services if namespace == OUTSIDE} == {"client", "issuer", "sink"}
+    labels = {name: each["metadata"]["labels"] for (_, name), each in kind(found, "Namespace").items()}
+    assert labels == {NAMESPACE: {"istio-injection": "enabled"}, OUTSIDE: {}}
+
+
+def test_two_versions_stand_behind_the_exam_service(found: list[dict[str, Any]]) -> None:
+    selector = kind(found, "Service")[NAMESPACE, "exam-service"]["spec"]["selector"]
+    chosen = {
+        name: each["spec"]["template"]["metadata"]["labels"]["version"]
+        for (_, name), each in kind(found, "Deployment").items()
+        if selector.items() <= each["spec"]["template"]["metadata"]["labels"].items()
+    }
+    assert chosen == {"exam-service-v1": "v1", "exam-service-v2": "v2"}
+
+
+def test_deployments_with_a_common_service_do_not_take_each_others_pods(found: list[dict[str, Any]]) -> None:
+    deployments = kind(found, "Deployment")
+    for key, each in deployments.items():
+        selector = each["spec"]["selector"]["matchLabels"].items()
+        matched = {
+            other
+            for other, spec in deployments.items()
+            if other[0] == key[0] and selector <= spec["spec"]["template"]["metadata"]["labels"].items()
+        }
+        assert matched == {key}
+
+
+def test_every_port_is_named_by_its_protocol_and_led_to_a_port_of_the_pod(found: list[dict[str, Any]]) -> None:
+    behind = {
+        (namespace, pod["serviceAccountName"]): {
+            port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]
+        }
+        for (namespace, _), pod in pods(found).items()
+    }
+    for key, service in kind(found, "Service").items():
+        for port in service["spec"]["ports"]:
+            assert port["name"].split("-")[0] in APPLICATION_PROTOCOLS, f"{key}: Istio reads {port['name']} as TCP"
+            assert len(port["name"]) <= 15, f"{key}: Kubernetes refuses {port['name']}"
+            assert behind[key][port["targetPort"]] == port["port"]
+
+
+def test_every_container_has_requests_limits_and_no_privileges(found: list[dict[str, Any]]) -> None:
+    for key, pod in pods(found).items():
+        assert pod["securityContext"] == {"runAsNonRoot": True}, key
+        assert pod["automountServiceAccountToken"] is False, key
+        assert 0 < pod["terminationGracePeriodSeconds"] <= 30, key
+        for container in pod["containers"]:
+            assert set(container["resources"]) == {"requests", "limits"}, key
+            for amounts in container["resources"].values():
+                assert set(amounts) == {"cpu", "memory"}, key
+            security = container["securityContext"]
+            assert security["capabilities"] == {"drop": ["ALL"]}, key
+            assert not security["allowPrivilegeEscalation"], key
+            assert container["imagePullPolicy"] == "Never", key
+            assert container["image"] == tenant_image(), key
+            assert container["readinessProbe"]["httpGet"]["port"] in {port["name"] for port in container["ports"]}, key
+
+
+def test_every_service_has_an_identity_of_its_own(found: list[dict[str, Any]]) -> None:
+    accounts = {(namespace, pod["serviceAccountName"]) for (namespace, _), pod in pods(found).items()}
+    assert accounts == set(kind(found, "ServiceAccount")) == set(kind(found, "Service"))
+
+
+def test_pods_say_where_they_are(found: list[dict[str, Any]], region: Region) -> None:
+    (container,) = pods(found)[NAMESPACE, "exam-service-v2"]["containers"]
+    said = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert said == {
+        "SERVICE": "exam-service", "VERSION": "v2", "REGION": region.region, "ZONE": region.zone, "POD": None,
+    }  # fmt: skip
+
+
+def test_the_public_hosts_lead_to_services_by_the_ingress_gateway(found: list[dict[str, Any]]) -> None:
+    routes: dict[str, list[tuple[str, str]]] = {}
+    for virtual in kind(found, "VirtualService").values():
+        assert virtual["spec"]["gateways"] == ["istio-ingress/ingress"]
+        (host,) = virtual["spec"]["hosts"]
+        routes[host] = [
+            (route.get("match", [{}])[0].get("uri", {}).get("prefix", ""), route["route"][0]["destination"]["host"])
+            for route in virtual["spec"]["http"]
+        ]
+    assert routes == {
+        "exam-platform.com": [("", "web-frontend.exam.svc.cluster.local")],
+        "api.exam-platform.com": [
+            ("/exam", "exam-service.exam.svc.cluster.local"),
+            ("", "api-service.exam.svc.cluster.local"),
+        ],
+    }
+
+
+def test_regions_differ_only_in_what_their_pods_say_of_them() -> None:
+    one, other = load_regions().regions[:2]
+    text = json.dumps(manifests(one)).replace(one.region, other.region)
+    assert text == json.dumps(manifests(other)).replace(one.region, other.region)
+
+
+def test_deploying_applies_everything_at_once_and_waits_for_every_deployment(region: Region) -> None:
+    calls: list[tuple[tuple[str, ...], str | None]] = []
+
+    def kubectl(*arguments: str, stdin: str | None = None) -> str:
+        calls.append((arguments, stdin))
+        return ""
+
+    deploy(region, kubectl)
+    (apply, given), *waits = calls
+    assert apply[0] == "apply"
+    assert given is not None
+    assert json.loads(given)["items"] == manifests(region)
+    waited = {
+        (argument.removeprefix("--namespace="), name.removeprefix("deployment/"))
+        for arguments, _ in waits
+        for argument in arguments
+        if argument.startswith("--namespace=")
+        for name in arguments
+        if name.startswith("deployment/")
+    }
+    assert waited == set(kind(manifests(region), "Deployment"))
