@@ -11,7 +11,7 @@ STACK  ?= local
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test lint prove bench schema
+.PHONY: help venv up down status test test-tenant lint prove bench schema
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -38,13 +38,16 @@ status: venv ## What runs in each region, and how to send the first request
 test: venv ## Unit tests, without root or clusters
 	@$(RUN) -m pytest
 
+test-tenant: ## Tests of the sample tenant, a Go program
+	@cd lab/tenant && go test ./...
+
 lint: venv ## ruff and pyright
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m pyright
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
-	@$(RUN) -m lab prove
+	@$(RUN) -m tests.lab
 
 bench: venv ## Times and memory, beside the documented istioctl steps; writes .lab/bench.json
 	@$(RUN) -m lab bench

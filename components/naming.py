@@ -11,14 +11,11 @@ DNS_LABEL_LIMIT = 63
 HELM_RELEASE_LIMIT = 53
 """Name of a Helm release: a DNS label less what charts append (helm.sh/helm/v3/pkg/chartutil/validate_name.go)."""
 
-AUTONAME_SUFFIX = len("-") + 8
-"""What the engine appends to a logical name when it makes a physical one: a hyphen and eight hex digits."""
+LONGEST_ROLE = 33
+"""Room for what is appended to a cluster's name, such as `-control-plane-istiod-1-31`."""
 
-LONGEST_ROLE = 24
-"""Room for the roles that are appended to a cluster's name, such as `-mesh-gateways-eastwest`."""
-
-CLUSTER_NAME_LIMIT = HELM_RELEASE_LIMIT - AUTONAME_SUFFIX - LONGEST_ROLE
-"""A cluster's name begins the names of its Helm releases and Secrets: 53 - 9 - 24 = 20 characters are left to it."""
+CLUSTER_NAME_LIMIT = HELM_RELEASE_LIMIT - LONGEST_ROLE
+"""A cluster's name begins the names of what is made for it, Helm releases among them: 53 - 33 = 20 are left to it."""
 
 
 def child(parent: str, role: str) -> str:

@@ -4,7 +4,9 @@ left.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from lab.errors import LabError
 from lab.waiting import wait_for
 
 PARENT = "istio-mesh-lab"
+CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
+"""What the kubelet and runc use of version 2, where controllers have to be handed down."""
 COMPONENTS = "components"
 """Version 2 allows processes only in leaves: a region's own components get one beside those of its pods."""
 
@@ -87,13 +91,29 @@ def delegate(region: str) -> None:
 
 
 def _delegate(directory: Path) -> None:
-    """Let the children of a group of version 2 use every controller that the group itself may use."""
-    for controller in (directory / "cgroup.controllers").read_text().split():
-        try:
-            (directory / "cgroup.subtree_control").write_text(f"+{controller}")
-        except OSError:
-            # Some controllers refuse (cpu, where real-time tasks run); what the kubelet needs is asked for by itself.
-            continue
+    """Let the children of a group of version 2 use the controllers that Kubernetes asks for."""
+    for controller in _not_delegated(directory):
+        (directory / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _not_delegated(directory: Path) -> list[str]:
+    available, delegated = (
+        (directory / file).read_text().split() for file in ("cgroup.controllers", "cgroup.subtree_control")
+    )
+    return [name for name in CONTROLLERS if name in available and name not in delegated]
+
+
+def to_delegate() -> tuple[str, ...]:
+    """The controllers that the machine's topmost group does not hand down by itself; none in version 1."""
+    return tuple(name for tree in hierarchies() if tree.unified for name in _not_delegated(tree.mount))
+
+
+def withdraw(controllers: Sequence[str]) -> None:
+    """Have the machine's topmost group hand down no more than it did before, unless someone else uses it by now."""
+    for tree in hierarchies():
+        for controller in controllers if tree.unified else ():
+            with contextlib.suppress(OSError):
+                (tree.mount / "cgroup.subtree_control").write_text(f"-{controller}")
 
 
 def roots(region: str) -> list[Path]:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +30,7 @@ from lab.paths import Paths
 from lab.region import RegionRuntime
 from lab.regions import Topology, load_regions
 from lab.status import RegionStatus
+from lab.tools import cache, catalogue
 
 app = typer.Typer(
     name="lab",
@@ -74,6 +77,8 @@ def running_regions(paths: Paths, topology: Topology) -> list[RegionRuntime]:
     """
     preflight.check_user()
     state = Ownership(paths).refuse_others()
+    if state is State.BUILDING:
+        raise LabError("The lab is being made just now: wait until `make up` has ended.")
     if state is not State.MINE:
         raise LabError(NOT_RUNNING)
     toolset = tools.ensure()
@@ -112,7 +117,14 @@ def down() -> None:
     with sentences():
         preflight.check_user()
         paths, topology = Paths(), load_regions()
-        down_module.down(Ownership(paths), topology, paths, report)
+        down_module.down(Ownership(paths), topology, paths, report, iptables_save())
+
+
+def iptables_save() -> Path | None:
+    """The command that prints this machine's rules: its own or the lab's; None where neither is there."""
+    name = "iptables-save"
+    own, kept = shutil.which(name), cache.entry(catalogue.tool(name), Paths().root) / "bin" / name
+    return Path(own) if own else kept if kept.exists() else None
 
 
 @app.command("status")
@@ -134,6 +146,8 @@ def show(topology: Topology, paths: Paths) -> None:
     faults = [f"{region.name}: {fault}" for region in statuses for fault in region.faults]
     if faults:
         raise LabError("Not everything is up. " + "; ".join(faults) + ".")
+    if any(region.hosts for region in statuses):
+        status.keep_ingress_authority(topology, paths)
     console.print("The first request:", markup=False)
     console.print(f"  {status.first_request(topology, statuses, paths)}", markup=False)
     console.print(

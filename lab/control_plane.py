@@ -117,6 +117,9 @@ def controller_manager(setting: Setting) -> Component:
                     # Of one there is no leader to elect, and a stopped one has no lease to wait for.
                     "leader-elect": False,
                     "allocate-node-cidrs": False,
+                    # Its own share of the API server is generous: a mesh is deployed in a burst, then nothing happens.
+                    "kube-api-qps": 200,
+                    "kube-api-burst": 400,
                     "profiling": False,
                 }
             ),

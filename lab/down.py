@@ -9,14 +9,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import cgroups, leftovers, network, settings
+from lab import cgroups, leftovers, network, settings, stack
 from lab.errors import LabError
 from lab.ownership import Marker, Ownership, State
 from lab.paths import Paths
 from lab.regions import Topology
 from lab.waiting import wait_for
-
-STACK = "local"
 
 
 def take_away(ownership: Ownership, topology: Topology, paths: Paths, iptables_save: Path | None = None) -> None:
@@ -34,6 +32,7 @@ def take_away(ownership: Ownership, topology: Topology, paths: Paths, iptables_s
     cgroups.remove()
     if marker:
         settings.restore(marker.settings)
+        cgroups.withdraw(marker.controllers)
         _remove_directories(marker)
     forget_clusters(paths)
     left = leftovers.leftovers(topology, paths, marker, iptables_save)
@@ -59,6 +58,8 @@ def _end_processes() -> None:
 
 def _remove_directories(marker: Marker) -> None:
     for directory in reversed(marker.directories):
+        if directory == str(network.NAMESPACES):
+            network.run("umount", directory, check=False)
         # Someone may have installed the program that the directory belongs to: then it stays.
         with contextlib.suppress(OSError):
             Path(directory).rmdir()
@@ -69,17 +70,11 @@ def forget_clusters(paths: Paths) -> None:
     state.
 
     With its state left, the next `pulumi up` would take the resources of the old clusters for those of the new ones.
-    Other stacks in the same backend are none of the lab's business.
     """
     shutil.rmtree(paths.regions, ignore_errors=True)
     for path in (*paths.lab.glob("kubeconfig-*"), paths.environment, paths.ingress_authority):
         path.unlink(missing_ok=True)
-    state = paths.pulumi / ".pulumi"
-    for kind in ("stacks", "history", "backups", "locks"):
-        for path in (state / kind).glob(f"**/{STACK}*"):
-            # A stack's files are named after it: local.json, local.json.bak, local.json.attrs, and directories `local`.
-            if path.name.split(".")[0] == STACK:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    stack.forget(paths)
 
 
 def down(

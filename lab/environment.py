@@ -18,8 +18,7 @@ every start.
 
 
 def variables(paths: Paths, topology: Topology) -> dict[str, str]:
-    """The variables that tell pulumi, kubectl and istioctl of this lab; PATH is apart, because it extends the caller's.
-    """
+    """The variables that tell pulumi, kubectl and istioctl of this lab, PATH excepted: it extends the caller's."""
     kubeconfigs = ":".join(str(paths.region(region.name).kubeconfig) for region in topology.regions)
     return {
         "KUBECONFIG": kubeconfigs,

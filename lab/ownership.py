@@ -38,6 +38,7 @@ class Marker:
         interface: This machine's interface in the lab's network.
         settings: Kernel settings that were changed, with the values before.
         directories: Mount points that were made on the machine because they were missing.
+        controllers: Of control groups, those that the machine's topmost group is made to hand down.
     """
 
     clone: str
@@ -48,6 +49,7 @@ class Marker:
     interface: str = ""
     settings: dict[str, str] = field(default_factory=dict[str, str])
     directories: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Marker:
@@ -64,8 +66,8 @@ class Marker:
             data = json.loads(text)
             regions = {name: ProcessIdentity(**entry) for name, entry in data.pop("regions").items()}
             builder = identity(data.pop("builder"))
-            namespaces, directories = tuple(data.pop("namespaces")), tuple(data.pop("directories"))
-            return cls(builder=builder, regions=regions, namespaces=namespaces, directories=directories, **data)
+            lists = {name: tuple(data.pop(name)) for name in ("namespaces", "directories", "controllers")}
+            return cls(builder=builder, regions=regions, **lists, **data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             path = MACHINE_STATE / MARKER
             raise LabError(

@@ -56,7 +56,7 @@ class Machine:
     kernel_fault: Callable[[Path], str]
 
 
-COMMANDS = ("ip", "nsenter", "unshare", "mount", "setsid", "sh")
+COMMANDS = ("ip", "nsenter", "unshare", "mount", "setsid", "setpriv", "sh")
 """What the lab calls of the system itself: iproute2, util-linux and a shell."""
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
@@ -102,8 +102,8 @@ def check(machine: Machine, topology: Topology, paths: Paths, cache: Path) -> No
     check_addresses(machine, topology)
     if fault := machine.kernel_fault(paths.lab):
         raise LabError(
-            f"{fault}. The lab needs namespaces, veth pairs, bridges and overlay mounts: use a kernel of a distribution "
-            "that has them, on a real or virtual machine instead of in a container."
+            f"{fault}. The lab needs namespaces, veth pairs, bridges and overlay mounts: use a kernel of a "
+            "distribution that has them, on a real or virtual machine instead of in a container."
         )
 
 

@@ -69,8 +69,8 @@ class Region(Model):
     def _fits_an_interface(cls, name: str) -> str:
         if not NAME.fullmatch(name):
             raise ValueError(
-                f"`{name}` is no name for a region: it has to begin with a letter, hold only a-z, 0-9 and -, and have at "
-                "most 10 characters, because it becomes part of a network interface's name"
+                f"`{name}` is no name for a region: it has to begin with a letter, hold only a-z, 0-9 and -, and have "
+                "at most 10 characters, because it becomes part of a network interface's name"
             )
         if name == WIRE:
             raise ValueError(f"`{name}` is the name of the network between the regions: choose another")

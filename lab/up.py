@@ -1,10 +1,8 @@
-"""Making a lab: from an empty machine to regions, the mesh over them and the sample tenant. Each step is one function.
-"""
+"""Making a lab: from an empty machine to regions, the mesh over them and the tenant. Each step is one function."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab import (
+    cgroups,
     down,
     environment,
     images,
@@ -22,7 +21,7 @@ from lab import (
     preflight,
     processes,
     settings,
-    status,
+    stack,
     tenant,
     tools,
 )
@@ -73,14 +72,15 @@ def up(options: Options, ownership: Ownership, topology: Topology, paths: Paths,
                 begin(ownership, topology)
             start_regions(runtimes, report)
             environment.write(paths, topology)
-            finish(ownership, runtimes)
             if options.distance is not None:
-                report(
-                    f"distance between regions: {options.distance}, by {link.set_distance(runtimes, options.distance)}"
-                )
+                means = link.set_distance(runtimes, options.distance)
+                report(f"distance between regions: {options.distance}, by {means}")
+            if options.keep or not options.mesh:
+                finish(ownership, runtimes)
             if options.mesh:
                 deploy_mesh(topology, paths, report)
                 deploy_tenant(runtimes, report)
+                finish(ownership, runtimes)
 
 
 def prepare(ownership: Ownership, topology: Topology, paths: Paths, report: Report) -> bool:
@@ -141,7 +141,8 @@ def undone_on_failure(
 
 def begin(ownership: Ownership, topology: Topology) -> None:
     """Say on the machine that a lab is made, then make what its regions share."""
-    directories = list(_missing(NODE_DIRECTORIES))
+    # The last one is where `ip netns add` keeps what it makes, mounted on itself.
+    directories = list(_missing((*NODE_DIRECTORIES, network.NAMESPACES)))
     ownership.write(
         Marker(
             clone=str(ownership.clone),
@@ -151,6 +152,7 @@ def begin(ownership: Ownership, topology: Topology) -> None:
             interface=topology.bridge.name,
             settings=settings.to_change(),
             directories=tuple(map(str, directories)),
+            controllers=cgroups.to_delegate(),
         )
     )
     for directory in directories:
@@ -187,7 +189,10 @@ def start_regions(runtimes: Sequence[RegionRuntime], report: Report) -> None:
 
 
 def finish(ownership: Ownership, runtimes: Sequence[RegionRuntime]) -> None:
-    """Say on the machine that the lab is made, and by which processes it lives."""
+    """Say on the machine that the lab is made, and by which processes it lives.
+
+    Until then it is one that was cut off, should this process die: whether its stack is whole cannot be told.
+    """
     marker = ownership.marker
     if marker is None:
         raise LabError("The marker of this lab is gone from /run: start `make down`, then `make up`.")
@@ -197,25 +202,9 @@ def finish(ownership: Ownership, runtimes: Sequence[RegionRuntime]) -> None:
 
 
 def deploy_mesh(topology: Topology, paths: Paths, report: Report) -> None:
-    """Deploy the local stack with the real engine, as a person would after `. .lab/env`.
-
-    Raises:
-        LabError: The engine ended with a fault; it has said which.
-    """
+    """Deploy the stack `local`."""
     started = time.monotonic()
-    variables = environment.process_environment(paths, topology)
-    pulumi = str(paths.bin / "pulumi")
-    for words in (
-        ("stack", "select", "--create", down.STACK),
-        ("up", "--yes", "--skip-preview", "--stack", down.STACK),
-    ):
-        command = (pulumi, *words, "--non-interactive", "--cwd", str(paths.root))
-        result = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, check=False)
-        if result.returncode:
-            raise LabError(
-                f"`pulumi {' '.join(words)}` failed with exit code {result.returncode}; the reason is above."
-            )
-    status.keep_ingress_authority(topology, paths)
+    stack.deploy(topology, paths)
     report(f"mesh deployed after {time.monotonic() - started:.1f} s")
 
 

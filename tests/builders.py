@@ -15,7 +15,12 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 from components.config import StackConfig
@@ -156,8 +161,6 @@ def _authority(
 
 
 def load_key(pair: Pair) -> ec.EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     key = load_pem_private_key(pair.key.encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
@@ -172,7 +175,7 @@ ABSENT = object()
 
 
 def put(values: Yaml, path: str, value: Any) -> Yaml:
-    """Sets what stands at a dotted path of a parsed stack file (`clusters.0.existing.context`), making maps on the way."""
+    """Sets what stands at a dotted path of a parsed stack file (`clusters.0.region`), making maps on the way."""
     *way, last = (int(step) if step.isdecimal() else step for step in path.split("."))
     here: Any = values
     for step in way:

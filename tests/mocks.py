@@ -162,6 +162,9 @@ class Monitor(mocks.MockMonitor):
                     options=request,
                 )
             )
+        for key in request.additionalSecretOutputs:
+            if key in response.object.fields:
+                _mark_secret(response.object, key)
         return response
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
@@ -210,7 +213,7 @@ def run(
         asyncio.set_event_loop(loop)
         try:
             mocks.set_mocks(engine, PROJECT, STACK, preview=preview, logger=logger, monitor=Monitor(engine, recording))
-            # The root that set_mocks made has told its outputs already; run_in_stack makes one that tells the program's.
+            # The root that set_mocks made has told its outputs already; run_in_stack makes one for the program's.
             set_root_resource(None)  # pyright: ignore[reportArgumentType]
             loop.run_until_complete(asyncio.wait_for(run_in_stack(program), DEADLINE))
         finally:
@@ -231,6 +234,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value
+
+
+def _mark_secret(outputs: Any, key: str) -> None:
+    """Wraps an output as the engine does for additional_secret_outputs."""
+    value = outputs.fields[key]
+    wrapped = type(outputs)()
+    wrapped.fields[rpc._special_sig_key].string_value = rpc._special_secret_sig
+    wrapped.fields["value"].CopyFrom(value)
+    outputs.fields[key].struct_value.CopyFrom(wrapped)
 
 
 def _holds_secret(value: Any) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,30 +38,44 @@ class Unreachable(Exception):
     """The API server cannot be used; the text is a clause such as `refused the credentials (401)`, and a cure."""
 
     def __init__(self, cause: str, cure: str) -> None:
-        super().__init__(cause)
+        super().__init__(f"it {cause}")
         self.cause, self.cure = cause, cure
 
 
 def identify(kubeconfig: str | None, context: str | None) -> Identity:
     """Asks the API server. Raises Unreachable, or KubeconfigError where the kubeconfig itself is at fault."""
-    selected = select(kubeconfig, context)
-    user, cluster = selected.user, selected.cluster
-    credential = _credential(user)
-    request = _Requests(selected.server, _ssl_context(cluster, credential), credential.get("token"))
+    request = connect(kubeconfig, context)
     # The namespace first: the version is given to anyone, and would hide that the credentials are refused.
     namespace = request.get("/api/v1/namespaces/kube-system")
     return Identity(version=request.get("/version")["gitVersion"], uid=namespace["metadata"]["uid"])
 
 
+def connect(kubeconfig: str | None, context: str | None) -> "Connection":
+    """The way to a cluster's API server. Raises Unreachable, or KubeconfigError where the kubeconfig is at fault."""
+    selected = select(kubeconfig, context)
+    credential = _credential(selected.user)
+    return Connection(selected.server, _ssl_context(selected.cluster, credential), credential.get("token"))
+
+
 @dataclass(frozen=True)
-class _Requests:
+class Connection:
+    """Requests to one API server, each raising Unreachable when it is not served."""
+
     server: str
-    tls: ssl.SSLContext
-    token: str | None
+    tls: ssl.SSLContext = field(repr=False)
+    token: str | None = field(repr=False)
 
     def get(self, path: str) -> dict[str, Any]:
+        """What is at `path`, such as `/version`."""
+        return self._ask("GET", path)
+
+    def delete(self, path: str) -> None:
+        """Deletes the object at `path`."""
+        self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str) -> dict[str, Any]:
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        request = urllib.request.Request(self.server + path, headers=headers)
+        request = urllib.request.Request(self.server + path, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT, context=self.tls) as answer:
                 return json.load(answer)
@@ -74,20 +88,25 @@ class _Requests:
                 ) from None
             raise Unreachable(f"answers {problem.code} to {path}", "See its logs: it is not healthy") from None
         except (urllib.error.URLError, OSError, ValueError) as problem:
-            raise Unreachable(_cause(problem), "Start the cluster, or mend server and certificate there") from None
+            raise _unreachable(problem) from None
 
 
-def _cause(problem: Exception) -> str:
+def _unreachable(problem: Exception) -> Unreachable:
     reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
-    if isinstance(reason, TimeoutError):
-        return f"does not answer within {TIMEOUT:g} s"
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return f"shows a certificate that the kubeconfig does not trust ({reason.verify_message})"
-    if isinstance(reason, ConnectionRefusedError):
-        return "does not answer (connection refused)"
-    if isinstance(reason, OSError) and reason.strerror:
-        return f"does not answer ({reason.strerror})"
-    return f"gives no usable answer ({reason})"
+        cause = f"shows a certificate that the kubeconfig does not trust ({reason.verify_message})"
+        return Unreachable(
+            cause, "Renew the kubeconfig: it is of another cluster, or of this one before it was rebuilt"
+        )
+    if isinstance(reason, TimeoutError):
+        cause = f"does not answer within {TIMEOUT:g} s"
+    elif isinstance(reason, ConnectionRefusedError):
+        cause = "does not answer (connection refused)"
+    elif isinstance(reason, OSError) and reason.strerror:
+        cause = f"does not answer ({reason.strerror})"
+    else:
+        cause = f"gives no usable answer ({reason})"
+    return Unreachable(cause, "Start the cluster, or mend its address in the kubeconfig")
 
 
 def _credential(user: Entry) -> dict[str, str]:

@@ -4,7 +4,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import naming
-from components.clusters.cluster import Cluster
+from components.clusters.cluster import Access, Cluster
 from components.clusters.reachability import Reachability
 from components.config.clusters import ClusterConfig
 
@@ -55,6 +55,7 @@ class ExistingCluster(pulumi.ComponentResource):
             provider=provider,
             api_server=existing.server,
             kubernetes_version=reachability.kubernetes_version,
+            access=Access(existing.kubeconfig, existing.context),
             ready=(reachability,),
         )
         self.register_outputs({"kubernetesVersion": reachability.kubernetes_version})

@@ -12,16 +12,19 @@ from components.config.kubeconfig import KubeconfigError, select
 from components.config.support import kubernetes_minor, minor_text, support_of
 from components.dynamic import Properties, Provider
 
+_WHOLE = ""
+"""A fault of no one property: the engine then names the resource alone."""
+
 
 class _ReachabilityProvider(Provider):
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         try:
             identity = _identify(news)
         except _Refused as refused:
-            return CheckResult(news, [CheckFailure("cluster", refused.sentence)])
+            return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence)])
         reason = _other_cluster(_olds, news, identity) or _unsupported(news, identity)
         if reason:
-            return CheckResult(news, [CheckFailure("cluster", reason)])
+            return CheckResult(news, [CheckFailure(_WHOLE, reason)])
         return CheckResult({**news, "uid": identity.uid, "kubernetes_version": identity.version}, [])
 
     def create(self, props: Properties) -> CreateResult:

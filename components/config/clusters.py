@@ -17,7 +17,7 @@ def _cluster_name(value: str) -> str:
     if len(value) > naming.CLUSTER_NAME_LIMIT:
         raise invalid(
             f"`{value}` has {len(value)} characters, {naming.CLUSTER_NAME_LIMIT} are allowed",
-            f"The names of its Helm releases begin with it, and Helm refuses more than {naming.HELM_RELEASE_LIMIT}",
+            f"What is made for it is named after it, and Helm takes names of {naming.HELM_RELEASE_LIMIT} at most",
             "Shorten it, as in `use1` for us-east-1",
         )
     return value

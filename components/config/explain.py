@@ -14,6 +14,7 @@ from components.config.stack import StackConfig
 
 _IGNORED = "It would be ignored, and the stack would not be what its file says"
 _UNREADABLE = "Nothing can be made of it"
+_SCHEMA = "schema/istio-mesh.schema.json says what is taken here"
 
 
 def explain(problem: ValidationError, where: Location, *, leave_out: Collection[str] = ()) -> list[Fault]:
@@ -117,7 +118,12 @@ def _empty(_: ErrorDetails, location: Location) -> Fault:
 
 
 def _other(error: ErrorDetails, location: Location) -> Fault:
-    return Fault(error["msg"][:1].lower() + error["msg"][1:], _UNREADABLE, "See docs/ for what is known here", location)
+    return Fault(
+        error["msg"][:1].lower() + error["msg"][1:],
+        _UNREADABLE,
+        _SCHEMA,
+        location,
+    )
 
 
 _SAID: dict[str, Callable[[ErrorDetails, Location], Fault]] = {

@@ -76,7 +76,7 @@ class ChartsConfig(Model):
     """Where Istio's Helm charts come from: exactly one source."""
 
     folder: Annotated[str, Field(min_length=1, examples=[".lab/charts"])] | None = None
-    """A folder relative to the project, with one of Istio's charts in each of its folders, as `helm pull --untar` leaves them."""
+    """A folder relative to the project with one of Istio's charts in each of its own, as of `helm pull --untar`."""
 
     repository: Annotated[str, AfterValidator(_repository)] | None = None
     """A Helm repository with the charts base, istiod, cni and gateway."""

@@ -9,6 +9,7 @@ from components.config.trust import TrustConfig
 from components.encoding import secret_value
 from components.mesh import values
 from components.mesh.charts import release
+from components.mesh.remains import Remains
 from components.naming import child, common_labels, type_token
 from components.trust.authorities import Intermediate
 
@@ -57,10 +58,16 @@ class ControlPlane(pulumi.ComponentResource):
         self.reader_account = READER_ACCOUNT
 
         labels = common_labels("control-plane", mesh_id=config.id)
+        remains = Remains(
+            child(name, "remains"),
+            access=cluster.access,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(cluster.ready)),
+        )
         namespace = kubernetes.core.v1.Namespace(
             child(name, "namespace"),
             metadata={"name": NAMESPACE, "labels": {**labels, "topology.istio.io/network": cluster.network}},
-            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(cluster.ready)),
+            # The namespace is gone only when istiod's last pod is: what that wrote elsewhere is removed afterwards.
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=[*cluster.ready, remains]),
         )
         namespace_name = namespace.metadata["name"]
         cacerts = kubernetes.core.v1.Secret(

@@ -97,4 +97,5 @@ def address_of(status: kubernetes.core.v1.outputs.ServiceStatus | None) -> str:
     """Address or host name of a load balancer's Service; empty while it has none, as when it was withdrawn."""
     balancer = status.load_balancer if status is not None else None
     entries = balancer.ingress if balancer is not None else None
-    return next((entry.ip or entry.hostname or "" for entry in entries or ()), "")
+    addresses = (entry.ip or entry.hostname for entry in entries or ())
+    return next((address for address in addresses if address), "")

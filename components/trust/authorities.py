@@ -143,7 +143,7 @@ def lifetime_warning(cluster: str, config: TrustConfig, *, issued: Duration) -> 
     if issued == wanted:
         return None
     return (
-        f"istio-mesh:trust.intermediates.lifetime is {wanted}, and the intermediate of {cluster} was made for {issued}, "
-        f"and stays as it is. Set istio-mesh:trust.intermediates.generation to {config.intermediates.generation + 1} "
+        f"istio-mesh:trust.intermediates.lifetime is {wanted}; the intermediate of {cluster} was made for {issued} and "
+        f"stays as it is. Set istio-mesh:trust.intermediates.generation to {config.intermediates.generation + 1} "
         "to have one made with the new lifetime."
     )

@@ -110,6 +110,8 @@ class Runner:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
         self._running: set[subprocess.Popen[str]] = set()
+        setpriv = shutil.which("setpriv")
+        self._tied = (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
         self._stopped = False
 
     def __call__(self, tool: Tool, arguments: Sequence[str], folder: Path) -> str:
@@ -119,7 +121,8 @@ class Runner:
             LabError: It ended with another status than 0.
         """
         process = subprocess.Popen(
-            arguments,
+            # Killed, we cannot stop what we have started: the kernel then does.
+            [*self._tied, *arguments],
             cwd=folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,

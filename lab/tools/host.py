@@ -14,6 +14,9 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.tools.catalogue import OnPath, Tool
 
+LINKS_MARK = ".istio-mesh-lab"
+"""A file in every folder that `Toolset.link` fills."""
+
 _ASKING = 10.0
 """Seconds that a command may take to say its version."""
 
@@ -66,7 +69,7 @@ def fits(version: tuple[int, ...], rule: OnPath) -> bool:
 
 def find(rule: OnPath, ask: Callable[[Path, tuple[str, ...]], str] | None = None) -> Found | None:
     """The rule's commands on this machine, or None where one is missing or the version does not fit."""
-    search = os.pathsep.join((os.environ.get("PATH", os.defpath), *rule.folders))
+    search = os.pathsep.join(_search(rule))
     first = shutil.which(rule.commands[0], path=search)
     if first is None:
         return None
@@ -86,6 +89,12 @@ def find(rule: OnPath, ask: Callable[[Path, tuple[str, ...]], str] | None = None
 def commands_of(tool: Tool) -> dict[str, Found]:
     """The tool's commands that this machine has already, each with what was found."""
     return {name: found for rule in tool.on_path if (found := find(rule)) for name in found.commands}
+
+
+def _search(rule: OnPath) -> list[str]:
+    folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *rule.folders]
+    # A lab's own folder of links is in PATH once its environment is sourced: what it links to is not the machine's.
+    return [folder for folder in folders if not (Path(folder) / LINKS_MARK).exists()]
 
 
 def _ask(command: Path, arguments: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.tools.catalogue import CATALOGUE, DebianSource, Tool
-from lab.tools.host import Found
+from lab.tools.host import LINKS_MARK, Found
 
 CHARTS: Mapping[str, str] = {
     "base": "base",
@@ -108,6 +108,7 @@ class Toolset:
         install` does: the engine warns of every plugin that it finds in PATH only.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / LINKS_MARK).touch()
         for name in ("kubectl", "istioctl"):
             _link(folder / name, self.path(name))
         provider = "pulumi-resource-kubernetes"

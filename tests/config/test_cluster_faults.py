@@ -84,8 +84,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {"clusters.0.name": "u" * 21},
         [
             (
-                "istio-mesh:clusters[0].name: `uuuuuuuuuuuuuuuuuuuuu` has 21 characters, 20 are allowed. The "
-                "names of its Helm releases begin with it, and Helm refuses more than 53. Shorten it, as in "
+                "istio-mesh:clusters[0].name: `uuuuuuuuuuuuuuuuuuuuu` has 21 characters, 20 are allowed. "
+                "What is made for it is named after it, and Helm takes names of 53 at most. Shorten it, as in "
                 "`use1` for us-east-1."
             ),
         ],

@@ -141,7 +141,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "value as a number",
-        _permissive(_entry(app=1)),
+        _permissive({"namespace": "exam", "workload": {"app": 1}, "ports": [8081]}),
         [
             (
                 "istio-mesh:security.permissive[0].workload.app: it is the number 1, not a text. Nothing can be "

@@ -123,8 +123,7 @@ def rotating(sites: Mapping[str, Site]) -> Generator[None]:
         what="the first answers of the short-lived workloads",
     )
     yield
-    for site in sites.values():
-        site.kubectl.run("delete", "namespace", workloads.PROOF, "--ignore-not-found", timeout=120)
+    workloads.remove_namespace([site.kubectl for site in sites.values()], workloads.PROOF)
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ Figure = str | int | float | bool | list[Any] | dict[str, Any] | None
 MARKER = "proof"
 LAST = "disruptive"
 REASON_LIMIT = 400  # characters of a reason kept in a row; the whole is in pytest's own report
+NOTE_LIMIT = 240  # characters of figures and reason shown in the table; the evidence file has all of them
 
 
 class CouldNotRun(Exception):
@@ -122,6 +123,7 @@ class Evidence:
         for row in self.complete():
             figures = ", ".join(f"{name} {_short(value)}" for name, value in row.figures.items())
             note = figures if row.verdict == "proven" else f"{row.reason} | {figures}".rstrip(" |")
+            note = note if len(note) <= NOTE_LIMIT else f"{note[:NOTE_LIMIT]} ..."
             table.add_row(row.id, row.verdict, f"{row.duration_s:.1f}", row.title, note)
         text = io.StringIO()
         Console(file=text, width=width, color_system=None, markup=False).print(table)

@@ -10,7 +10,7 @@ import pytest
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
 from tests.lab.support.site import FRONTEND, INGRESS, SERVICE_URL, SYSTEM, TENANT, Site
-from tests.lab.support.workloads import like_frontend, namespace
+from tests.lab.support.workloads import like_frontend, namespace, remove_namespace
 
 CONFINED = "confined"
 
@@ -54,8 +54,7 @@ def confined(sites: Mapping[str, Site], engine: Engine) -> Generator[None]:
     for site in sites.values():
         site.kubectl.apply([namespace(CONFINED, labels), like_frontend(site.kubectl, "confined", CONFINED)])
     yield
-    for site in sites.values():
-        site.kubectl.run("delete", "namespace", CONFINED, "--ignore-not-found", timeout=120)
+    remove_namespace([site.kubectl for site in sites.values()], CONFINED)
     engine.up()
     for site in sites.values():
         assert not site.kubectl.items("daemonset", "-n", SYSTEM), "the node agent stayed"

@@ -14,6 +14,7 @@ from tests.lab.support.site import SERVICE, SYSTEM, TENANT, Site
 from tests.lab.support.tls import Knock, knock
 
 PORT = 15443
+MESH = "istio"  # the protocol that a sidecar offers for mutual TLS of the mesh
 NAME = f"outbound_.8080_._.{SERVICE}"
 
 
@@ -37,9 +38,11 @@ def stranger(trust_domain: str, tmp_path: Path) -> Path:
     return authority.client(f"spiffe://{trust_domain}/ns/{TENANT}/sa/proof", tmp_path / "stranger.pem")
 
 
-def _through(home: Site, sni: str | None, client: Path | None) -> Knock:
+def _through(home: Site, sni: str | None, client: Path | None, alpn: str = MESH) -> Knock:
     roots = home.kubectl.secret(SYSTEM, "cacerts")["root-cert.pem"]
-    return knock(home.east_west_address(), PORT, sni=sni, host=SERVICE, trusted=roots, client=client, listen=0.5)
+    return knock(
+        home.east_west_address(), PORT, sni=sni, host=SERVICE, trusted=roots, client=client, listen=0.5, alpn=alpn
+    )
 
 
 @pytest.mark.proof("D2", "mutual TLS of the mesh passes to the workload, end to end")
@@ -51,6 +54,8 @@ def test_a_member_of_the_mesh_passes(home: Site, member: Path, trust_domain: str
     assert spiffe_id(answer.server) == home.identity(trust_domain, TENANT, "deploy/exam-service-v1")
     assert answer.json["region"] == home.region.region, "a gateway between networks passes to its own region only"
     assert f"URI=spiffe://{trust_domain}/ns/{TENANT}/sa/proof" in answer.json["headers"]["x-forwarded-client-cert"]
+    other = _through(home, NAME, member, alpn="http/1.1")
+    assert other.reached == "handshake", f"TLS that is not the mesh's was passed on: {other}"
     record(sni=NAME, server=spiffe_id(answer.server), region=answer.json["region"])
 
 

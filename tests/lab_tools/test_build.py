@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
+import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -190,6 +194,23 @@ def test_a_build_that_is_stopped_ends_its_processes(tmp_path: Path) -> None:
     runner.stop()
     with pytest.raises(LabError, match="status -15"):
         runner(tool("pause"), ["sleep", "60"], tmp_path)
+
+
+def test_a_build_ends_with_the_process_that_started_it_however_that_ends(tmp_path: Path) -> None:
+    fifo = tmp_path / "pid"
+    os.mkfifo(fifo)
+    program = f"""
+from pathlib import Path
+from lab.tools import build
+from lab.tools.catalogue import tool
+build.Runner({{"PATH": "/usr/bin:/bin"}})(tool("pause"), ["sh", "-c", "echo $$ > {fifo}; exec sleep 60"], Path("/"))
+"""
+    starter = subprocess.Popen([sys.executable, "-c", program], cwd=CLONE)
+    building = os.pidfd_open(int(fifo.read_text()))
+    starter.kill()
+    starter.wait()
+    assert select.select([building], [], [], 5)[0], "the build has ended"
+    os.close(building)
 
 
 def test_an_unknown_tool_is_named_with_those_there_are() -> None:

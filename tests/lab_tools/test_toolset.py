@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.tools.catalogue import CATALOGUE, tool
-from lab.tools.host import Found
+from lab.tools.host import LINKS_MARK, Found, find
 from lab.tools.toolset import CHARTS, Ready, Toolset
 
 ENGINE_PARTS = ("pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python")
@@ -69,11 +69,25 @@ def test_linking_gives_the_engine_with_its_plugins_beside_it(toolset: Toolset, t
     folder, home = tmp_path / "lab" / "bin", tmp_path / "lab" / "home"
     for _ in range(2):
         toolset.link(folder, home)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(("pulumi", "kubectl", "istioctl", *ENGINE_PARTS))
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    assert names == sorted(("pulumi", "kubectl", "istioctl", *ENGINE_PARTS))
     assert not (folder / "pulumi").is_symlink(), "the engine looks for its plugins beside its own file"
     assert (folder / "pulumi-language-python-exec").read_text() == "upstream's pulumi-language-python-exec"
     plugin = home / "plugins" / "resource-kubernetes-v4.25.0" / "pulumi-resource-kubernetes"
     assert plugin.read_text() == "pulumi-resource-kubernetes"
+
+
+def test_what_a_lab_has_linked_is_not_taken_for_the_machines_own(
+    toolset: Toolset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toolset.link(tmp_path / "bin")
+    for path in (tmp_path / "cache").rglob("bin/*"):
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    rule = tool("pulumi").on_path[0]
+    assert find(rule, ask=lambda *_: "v3.259.0") is None
+    (tmp_path / "bin" / LINKS_MARK).unlink()
+    assert find(rule, ask=lambda *_: "v3.259.0") is not None, "it is the mark that tells"
 
 
 def test_without_a_home_the_provider_is_linked_beside_the_engine(toolset: Toolset, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def knock(
     client: Path | None = None,
     check_name: bool = False,
     listen: float = 0.0,
+    alpn: str = "http/1.1",
 ) -> Knock:
     """Opens TLS to ``address:port`` and sends one GET.
 
@@ -60,12 +61,13 @@ def knock(
     :param client: file with key and chain to present; None presents none.
     :param listen: seconds to listen for such a refusal before the request is sent, which would otherwise be met by a
         closed connection and hide the reason.
+    :param alpn: the protocol to offer in the handshake.
     :param check_name: whether the server's certificate must carry ``sni`` as a DNS name.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = check_name
     context.verify_mode = ssl.CERT_REQUIRED if trusted is not None else ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([alpn])
     if trusted is not None:
         context.load_verify_locations(cadata=trusted.decode("ascii"))
     if client is not None:

@@ -70,8 +70,7 @@ class Load:
         kept = {key: self.summary[key] for key in ("sent", "failed", "not_sent", "regions", "longest_gap_ms")}
         kept["seconds"] = round(float(self.summary["elapsed_ms"]) / 1000, 1)
         kept["p99_ms"] = self.summary["latency"]["p99"]
-        faults = {**self.summary["errors"], **{s: n for s, n in self.summary["statuses"].items() if s != "200"}}
-        return {**kept, "faults": faults} if faults else kept
+        return {**kept, "statuses": self.summary["statuses"], "errors": self.summary["errors"]} if self.failed else kept
 
 
 @dataclass(frozen=True)

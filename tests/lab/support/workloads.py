@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.lab.support.kubectl import Kubectl
@@ -22,6 +22,14 @@ REQUESTS_PER_CONNECTION = 5
 
 def namespace(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
+
+
+def remove_namespace(regions: Sequence[Kubectl], name: str) -> None:
+    """Removes a namespace from every region, in all of them at once, and returns when it is gone."""
+    for kubectl in regions:
+        kubectl.run("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    for kubectl in regions:
+        kubectl.run("wait", "--for=delete", f"namespace/{name}", "--timeout=90s", timeout=100)
 
 
 def like_frontend(

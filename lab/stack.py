@@ -1,0 +1,80 @@
+"""The local stack, by the real engine: deployed as a person would after `. .lab/env`, forgotten with its clusters."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lab import environment
+from lab.errors import LabError
+from lab.paths import Paths
+from lab.regions import Topology
+
+NAME = "local"
+
+
+def state(paths: Paths) -> Path | None:
+    """The file that the backend keeps the stack's state in; None where there is no such stack."""
+    return next((paths.pulumi / ".pulumi/stacks").glob(f"*/{NAME}.json"), None)
+
+
+def deploy(topology: Topology, paths: Paths) -> None:
+    """Bring the regions to what the stack says; the engine's progress is shown as it comes.
+
+    Raises:
+        LabError: The engine ended with a fault; it has said which.
+    """
+    if state(paths) is None:
+        _run(topology, paths, "stack", "select", "--create", NAME)
+    _run(topology, paths, "up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", NAME)
+
+
+def output(topology: Topology, paths: Paths, name: str) -> Any:
+    """One of the stack's outputs.
+
+    Raises:
+        LabError: There is no such stack, or output.
+    """
+    command = _command(paths, "stack", "output", name, "--json", "--stack", NAME)
+    variables = environment.process_environment(paths, topology)
+    result = subprocess.run(
+        command, env=variables, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    if result.returncode:
+        raise LabError(f"The stack's output `{name}` cannot be read: {result.stderr.strip()}. Deploy it: make up.")
+    return json.loads(result.stdout)
+
+
+def _command(paths: Paths, *words: str) -> tuple[str, ...]:
+    return (str(paths.bin / "pulumi"), *words, "--non-interactive", "--cwd", str(paths.root))
+
+
+def _run(topology: Topology, paths: Paths, *words: str) -> None:
+    variables = environment.process_environment(paths, topology)
+    # A lab that is killed must not leave an engine at work on its clusters: the kernel then asks it to end, which it
+    # does in order, with its state written and its lock released.
+    command = ("setpriv", "--pdeathsig", "TERM", *_command(paths, *words))
+    result = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, check=False)
+    if result.returncode:
+        raise LabError(f"`pulumi {' '.join(words)}` failed with exit code {result.returncode}; the reason is above.")
+
+
+def forget(paths: Paths) -> None:
+    """Remove the stack's state, history and locks; other stacks in the same backend are left alone."""
+    for path in list(_files(paths)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _files(paths: Paths) -> Iterator[Path]:
+    for kind in ("stacks", "history", "backups", "locks"):
+        for path in (paths.pulumi / ".pulumi" / kind).glob(f"**/{NAME}*"):
+            # A stack's files are named after it: local.json, local.json.bak, local.json.attrs, and directories `local`.
+            if path.name.split(".")[0] == NAME:
+                yield path

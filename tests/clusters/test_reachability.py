@@ -1,0 +1,127 @@
+"""What the check says of a cluster, and what the engine keeps of it."""
+
+import base64
+import pickletools
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.clusters import reachability
+from components.clusters.api import Identity, Unreachable
+from components.clusters.reachability import Reachability, _ReachabilityProvider  # pyright: ignore[reportPrivateUsage]
+from tests import mocks
+from tests.builders import write_kubeconfig
+
+
+@pytest.fixture
+def properties(tmp_path: Path) -> dict[str, Any]:
+    path = write_kubeconfig(tmp_path, "use1")
+    return {"cluster": "use1", "kubeconfig": str(path), "context": "use1", "istio_version": "1.31.0"}
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: Identity | Unreachable) -> None:
+    def identify(*_: object) -> Identity:
+        if isinstance(answer, Unreachable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(reachability, "identify", identify)
+
+
+def reasons(properties: dict[str, Any], olds: dict[str, Any] | None = None) -> list[str]:
+    return [failure.reason for failure in _ReachabilityProvider().check(olds or {}, properties).failures]
+
+
+def test_what_the_cluster_says_becomes_an_input(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
+    """A change of it is then a change of the resource, which a preview shows."""
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    result = _ReachabilityProvider().check({}, properties)
+    assert result.inputs == {**properties, "uid": "uid-1", "kubernetes_version": "v1.35.4"}
+    assert result.failures == []
+
+
+def test_a_cluster_that_does_not_answer_is_told_with_its_file(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Unreachable("does not answer within 5 s", "Start the cluster"))
+    assert reasons(properties) == [
+        f"cluster `use1` (context `use1` of {properties['kubeconfig']}): the API server at https://192.0.2.1:6443 does "
+        "not answer within 5 s. Nothing can be read from or made in it. Start the cluster, and run again."
+    ]
+
+
+def test_a_kubeconfig_that_is_gone_is_told(properties: dict[str, Any]) -> None:
+    assert reasons({**properties, "kubeconfig": "gone"}) == [
+        "cluster `use1` cannot be reached: there is no file gone. Mend the path. Paths are relative to Pulumi.yaml."
+    ]
+
+
+def test_another_cluster_behind_the_same_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-2"))
+    assert reasons(properties, {**properties, "uid": "uid-1"}) == [
+        f"cluster `use1`: {properties['kubeconfig']} leads to another cluster than before (its kube-system was uid-1 "
+        "and is uid-2). Everything would be looked for in the wrong place. Name the former cluster; if it was rebuilt, "
+        "run `pulumi refresh`, which forgets what was in it, and run again."
+    ]
+
+
+def test_the_same_cluster_at_another_address_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    assert reasons(properties, {**properties, "context": "former", "uid": "uid-1"}) == []
+
+
+@pytest.mark.parametrize("version", ["v1.31.9", "v1.37.0"])
+def test_a_kubernetes_outside_of_the_table_is_refused(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], version: str
+) -> None:
+    answering(monkeypatch, Identity(version, "uid-1"))
+    minor = version[1:5]
+    assert reasons(properties) == [
+        f"cluster `use1` runs Kubernetes {version}, and Istio 1.31.0 takes 1.32 to 1.36. It was never tested together, "
+        "and istiod may not start. Take a Kubernetes of that range, or an Istio whose range has "
+        f"{minor}: `istio-mesh:mesh.version`."
+    ]
+
+
+def test_a_refresh_takes_over_the_identity_of_a_rebuilt_cluster(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Identity("v1.36.0", "uid-2"))
+    state = {**properties, "uid": "uid-1", "kubernetes_version": "v1.35.4", "__provider": "pickle"}
+    read = _ReachabilityProvider().read("uid-1", state)
+    assert read.outs == {**state, "uid": "uid-2", "kubernetes_version": "v1.36.0"}
+    assert read.inputs == {**properties, "uid": "uid-2", "kubernetes_version": "v1.36.0"}
+
+
+def test_a_refresh_of_a_cluster_that_is_down_fails_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Unreachable("does not answer (connection refused)", "Start the cluster"))
+    with pytest.raises(RuntimeError, match=r"^cluster `use1` \(context .*connection refused.*run again\.$"):
+        _ReachabilityProvider().read("uid-1", properties)
+
+
+def test_the_state_names_the_provider_and_holds_no_code() -> None:
+    """Or each change of the program's code would show as a change of the cluster."""
+
+    def program() -> None:
+        Reachability("use1", cluster="use1", kubeconfig=None, context="use1", istio_version="1.31.0")
+
+    pickled = base64.b64decode(mocks.run(program).named("use1").inputs["__provider"])
+    texts = [argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
+    assert texts == ["components.clusters.reachability", "_ReachabilityProvider"]
+
+
+def test_in_a_preview_before_the_first_up_the_version_is_unknown() -> None:
+    def program() -> None:
+        made = Reachability("use1", cluster="use1", kubeconfig=None, context="use1", istio_version="1.31.0")
+        pulumi.export("version", made.kubernetes_version)
+
+    assert mocks.run(program, preview=True).unknown_outputs == {"version"}
+    assert mocks.run(program).outputs == {"version": "v1.35.4"}

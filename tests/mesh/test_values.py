@@ -1,0 +1,183 @@
+"""The Helm values as a whole: a key that is missing, misspelt or new is a difference here."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.config import StackConfig
+from components.mesh import values
+from tests import builders
+
+PRODUCTION_ISTIOD = """
+revision: 1-31
+revisionTags: [default]
+autoscaleEnabled: true
+autoscaleMin: 3
+autoscaleMax: 10
+cpu: {targetAverageUtilization: 70}
+resources:
+  requests: {cpu: 500m, memory: 2Gi}
+  limits: {cpu: "1", memory: 4Gi}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector: {matchLabels: {app: istiod, istio.io/rev: 1-31}}
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector: {matchLabels: {app: istiod, istio.io/rev: 1-31}}
+env:
+  DEFAULT_WORKLOAD_CERT_TTL: 24h
+  MAX_WORKLOAD_CERT_TTL: 24h
+  ISTIO_MULTIROOT_MESH: "true"
+cni: {enabled: false}
+telemetry: {enabled: true}
+base: {validationFailurePolicy: Fail}
+meshConfig:
+  trustDomain: exam-platform.local
+  accessLogFile: ""
+  pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}
+  defaultConfig:
+    holdApplicationUntilProxyStarts: true
+    proxyMetadata: {SECRET_TTL: 24h, PROXY_CONFIG_XDS_AGENT: "true"}
+global:
+  hub: docker.io/istio
+  tag: 1.31.0
+  imagePullPolicy: IfNotPresent
+  enableReaderRBAC: true
+  meshID: exam
+  network: network-of-use1
+  multiCluster: {clusterName: use1}
+  proxy:
+    resources:
+      requests: {cpu: 100m, memory: 128Mi}
+      limits: {cpu: 200m, memory: 256Mi}
+"""
+
+PRODUCTION_INGRESS = """
+revision: 1-31
+imagePullPolicy: IfNotPresent
+autoscaling:
+  enabled: true
+  minReplicas: 2
+  maxReplicas: 8
+  targetCPUUtilizationPercentage: 80
+resources:
+  requests: {cpu: 100m, memory: 128Mi}
+  limits: {cpu: "2", memory: 1Gi}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector: {matchLabels: {app: istio-ingress}}
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector: {matchLabels: {app: istio-ingress}}
+service: {type: LoadBalancer}
+podDisruptionBudget: {minAvailable: 1}
+"""
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> StackConfig:
+    return builders.stack_config(tmp_path)
+
+
+def istiod(config: StackConfig) -> dict[str, Any]:
+    return values.istiod_values(config.mesh, config.trust, cluster="use1", network="network-of-use1")
+
+
+def with_mesh(tmp_path: Path, **mesh: Any) -> StackConfig:
+    return builders.stack_config(tmp_path, mesh={"id": "exam", **mesh})
+
+
+def test_istiod_is_sized_for_production_by_default(stack: StackConfig) -> None:
+    assert istiod(stack) == yaml.safe_load(PRODUCTION_ISTIOD)
+
+
+def test_the_ingress_is_sized_for_production_by_default(stack: StackConfig) -> None:
+    rendered = values.ingress_values(stack.mesh, stack.gateways.ingress, release="istio-ingress")
+    assert rendered == yaml.safe_load(PRODUCTION_INGRESS)
+
+
+def test_the_east_west_gateway_stands_for_its_network(stack: StackConfig) -> None:
+    rendered = values.east_west_values(
+        stack.mesh, stack.gateways.east_west, release="istio-eastwestgateway", network="n1"
+    )
+    expected = yaml.safe_load(PRODUCTION_INGRESS.replace("istio-ingress", "istio-eastwestgateway"))
+    assert rendered == expected | {"networkGateway": "n1"}
+
+
+def test_base_points_the_default_webhook_at_the_revision(stack: StackConfig) -> None:
+    assert values.base_values(stack.mesh) == {
+        "defaultRevision": "1-31",
+        "base": {"validationFailurePolicy": "Fail"},
+        "global": {"enableReaderRBAC": True},
+    }
+
+
+def test_a_fixed_number_of_replicas_needs_no_autoscaler_and_one_no_disruption_budget(tmp_path: Path) -> None:
+    """A small cluster has no metrics-server, and a budget over one pod would block every drain of its node."""
+    one = {"replicas": {"min": 1, "max": 1}}
+    config = builders.stack_config(tmp_path, mesh={"id": "exam", "istiod": one}, gateways={"ingress": one})
+    rendered = istiod(config)
+    assert rendered["autoscaleEnabled"] is False
+    assert rendered["replicaCount"] == 1
+    assert not {"autoscaleMin", "autoscaleMax", "cpu"} & set(rendered)
+    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress")
+    assert gateway["autoscaling"]["enabled"] is False
+    assert gateway["replicaCount"] == 1
+    assert "podDisruptionBudget" not in gateway
+
+
+def test_two_fixed_replicas_keep_their_disruption_budget(tmp_path: Path) -> None:
+    config = builders.stack_config(tmp_path, gateways={"ingress": {"replicas": {"min": 2, "max": 2}}})
+    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress")
+    assert (gateway["replicaCount"], gateway["podDisruptionBudget"]) == (2, {"minAvailable": 1})
+
+
+def test_an_upstream_envoy_is_given_none_of_istios_extensions(tmp_path: Path) -> None:
+    rendered = istiod(with_mesh(tmp_path, dataPlane="upstream-envoy"))
+    assert rendered["telemetry"] == {"enabled": False}
+    assert rendered["env"]["PILOT_ENABLE_ALPN_FILTER"] == "false"
+    assert rendered["env"]["PILOT_ENABLE_METADATA_EXCHANGE"] == "false"
+
+
+def test_the_node_agent_takes_net_admin_away_from_pods(tmp_path: Path) -> None:
+    config = with_mesh(tmp_path, cni=True, images={"hub": "registry.example.com/istio", "tag": "mine"})
+    assert istiod(config)["cni"] == {"enabled": True}
+    assert values.cni_values(config.mesh) == {
+        "global": {"hub": "registry.example.com/istio", "tag": "mine", "imagePullPolicy": "IfNotPresent"}
+    }
+
+
+def test_lifetimes_reach_istiod_and_the_agents_in_gos_notation(tmp_path: Path) -> None:
+    """Go knows no days: `1d` would stop istiod from starting."""
+    trust = {
+        "trustDomain": "exam-platform.local",
+        "workloadCertificates": {"lifetime": "90m", "maxLifetime": "2d"},
+    }
+    rendered = istiod(builders.stack_config(tmp_path, trust=trust))
+    assert rendered["env"]["DEFAULT_WORKLOAD_CERT_TTL"] == "1h30m"
+    assert rendered["env"]["MAX_WORKLOAD_CERT_TTL"] == "48h"
+    assert rendered["meshConfig"]["defaultConfig"]["proxyMetadata"]["SECRET_TTL"] == "1h30m"
+
+
+def test_a_limit_that_is_left_out_takes_the_charts_default_away(tmp_path: Path) -> None:
+    proxies = {"resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "256Mi"}}}
+    rendered = istiod(with_mesh(tmp_path, proxies=proxies))
+    assert rendered["global"]["proxy"]["resources"] == {
+        "requests": {"cpu": "100m", "memory": None},
+        "limits": {"cpu": None, "memory": "256Mi"},
+    }
+
+
+def test_environment_values_are_strings(tmp_path: Path) -> None:
+    """The chart prints them between quotes; a YAML boolean would come out as Go prints it."""
+    rendered = istiod(with_mesh(tmp_path, dataPlane="upstream-envoy"))
+    everything = {**rendered["env"], **rendered["meshConfig"]["defaultConfig"]["proxyMetadata"]}
+    assert {type(value) for value in everything.values()} == {str}
