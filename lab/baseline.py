@@ -1,8 +1,8 @@
-"""The documented way to the same mesh, to measure against: istioctl's steps for multi-primary on different networks.
+"""The documented way to the same mesh, to measure against: istioctl's steps for primaries on different networks.
 
-Istio's page "Install Multi-Primary on different networks", step by step and in its order, one cluster after the other, with
-the lab's images and the switches for its Envoy. Certificates are made beforehand and not timed: the page's own way makes
-RSA keys of 4096 bits, and how long that takes is chance.
+Istio's page "Install Multi-Primary on different networks", step by step and in its order, one cluster after the other,
+with the lab's images and the switches for its Envoy. Certificates are made beforehand and not timed: the page's own way
+makes RSA keys of 4096 bits, and how long that takes is chance.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`make bench`: how long things take and how much memory they hold, beside what is aimed at.
 
-Everything is done `rounds` times and the median counts. In every round the documented istioctl steps install the same mesh
-into the same empty regions, before or after the program in turns, so that neither always finds warm caches.
+Everything is done `rounds` times and the median counts. In every round the documented istioctl steps install the same
+mesh into the same empty regions, before or after the program in turns, so that neither always finds warm caches.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lab import bench as bench_module
 from lab import cgroups, components, link, preflight, status, tools
 from lab import down as down_module
 from lab import up as up_module
@@ -232,6 +233,17 @@ def link_command(latency: str = "0ms", loss: str = "0%") -> None:
         distance = Distance.parse(latency, loss)
         means = link.set_distance(running_regions(paths, topology), distance)
         report(f"distance between regions: {distance}, by {means}")
+
+
+@app.command()
+def bench(
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is done; the medians count.")] = 3,
+) -> None:
+    """Measure times and memory beside the documented istioctl steps. Ends with 1 when a target is missed."""
+    with sentences():
+        preflight.check_user()
+        if not bench_module.bench(load_regions(), Paths(), rounds=rounds, console=console):
+            raise typer.Exit(1)
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ def prepare(ownership: Ownership, topology: Topology, paths: Paths, report: Repo
 def prepare_tools(paths: Paths) -> Toolset:
     """Tools, the links to them that `.lab/env` puts on PATH, and Istio's charts."""
     toolset = tools.ensure()
-    toolset.link(paths.bin)
+    toolset.link(paths.bin, paths.pulumi_home)
     toolset.link_charts(paths.charts)
     return toolset
 

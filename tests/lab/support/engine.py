@@ -19,6 +19,7 @@ from tests.lab.support.commands import Result, run
 
 NAMESPACE = "istio-mesh"
 TIMEOUT = 300.0  # seconds one run of the engine may take in the lab, where an up of everything takes about 20
+UNCHANGING = frozenset({"same", "read", "refresh"})  # operations that leave a resource as it is
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Changes:
     """What a run of the engine did or would do.
 
     :ivar operations: resources by operation: create, update, same, delete, replace ...
-    :ivar steps: (operation, URN) of each resource that is not ``same``.
+    :ivar steps: (operation, URN) of each resource that changes.
     :ivar seconds: how long the run took.
     """
 
@@ -36,7 +37,7 @@ class Changes:
 
     @property
     def changed(self) -> int:
-        return sum(count for operation, count in self.operations.items() if operation != "same")
+        return sum(count for operation, count in self.operations.items() if operation not in UNCHANGING)
 
 
 class Engine:
@@ -140,6 +141,6 @@ def _read(log: Path, seconds: float) -> Changes:
             operations.update(event["summaryEvent"].get("resourceChanges", {}))
         elif "resourcePreEvent" in event:
             metadata = event["resourcePreEvent"]["metadata"]
-            if metadata["op"] != "same":
+            if metadata["op"] not in UNCHANGING:
                 steps.append((metadata["op"], metadata["urn"]))
     return Changes(dict(operations), tuple(steps), seconds)
