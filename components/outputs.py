@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from components.clusters import Cluster
 from components.config import StackConfig
+from components.config.platform import Platform, Service
 from components.mesh import MeshGateways
 from components.resources import IngressCertificates
 from components.trust import Authorities
@@ -121,6 +122,28 @@ class ClusterOutputs(_Outputs):
     """End of its intermediate's validity, in UTC."""
 
 
+class ServiceOutputs(_Outputs):
+    """One service of the mesh."""
+
+    host: str
+    """Its DNS name, the same in every cluster."""
+
+    ports: dict[str, Annotated[int, Field(ge=1, le=65_535)]]
+    """Its ports, by name."""
+
+    versions: tuple[str, ...]
+    """Its versions; empty where it has no names for them."""
+
+    clusters: tuple[str, ...]
+    """Where its pods run; it is reached from every cluster in which it has callers."""
+
+    callers: tuple[str, ...]
+    """Services that may call it, as `namespace/name`."""
+
+    public_hosts: tuple[str, ...]
+    """Hosts of the ingress by which it is reached from outside."""
+
+
 class MeshOutputs(_Outputs):
     """The stack's outputs, one for each field."""
 
@@ -132,6 +155,9 @@ class MeshOutputs(_Outputs):
 
     clusters: dict[str, ClusterOutputs]
     """Each cluster, by its name."""
+
+    services: dict[str, ServiceOutputs] = Field(default={})
+    """Each service, as `namespace/name`."""
 
 
 def export(
@@ -167,10 +193,25 @@ def export(
             }
             for cluster in clusters
         },
+        "services": {key: _service(config.platform, service) for key, service in config.platform.services.items()},
     }
     checked: pulumi.Output[dict[str, Any]] = pulumi.Output.from_input(values).apply(conforming)
     for name, field in MeshOutputs.model_fields.items():
         pulumi.export(field.alias or name, checked[field.alias or name])
+
+
+def _service(platform: Platform, service: Service) -> dict[str, Any]:
+    """What is said of a service, in an order of its own."""
+    config = service.config
+    ports = sorted(config.ports.items(), key=lambda item: item[1].number)
+    return {
+        "host": service.host,
+        "ports": {name: port.number for name, port in ports},
+        "versions": sorted(config.versions),
+        "clusters": [cluster for cluster in platform.clusters if config.runs_in(cluster)],
+        "callers": [caller.key for caller in platform.callers(service)],
+        "publicHosts": sorted({public.host for public in config.hosts}),
+    }
 
 
 def conforming(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,14 @@
 """The rooms upstream of the one under test, wired as `__main__.py` wires them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import pulumi_kubernetes as kubernetes
 
 from components.clusters import Cluster, provision
 from components.config import StackConfig
 from components.mesh import ControlPlane, MeshGateways
+from components.resources import MeshNamespaces
 from components.trust import Authorities
 
 
@@ -16,6 +20,7 @@ class Mesh:
     authorities: Authorities
     control_planes: dict[str, ControlPlane]
     gateways: dict[str, MeshGateways]
+    namespaces: dict[str, Mapping[str, kubernetes.core.v1.Namespace]]
 
 
 def mesh(config: StackConfig) -> Mesh:
@@ -42,4 +47,14 @@ def mesh(config: StackConfig) -> Mesh:
         )
         for cluster in clusters
     }
-    return Mesh(clusters, authorities, control_planes, gateways)
+    namespaces = {
+        cluster.name: MeshNamespaces(
+            f"{cluster.name}-namespaces",
+            config.platform,
+            mesh=config.mesh,
+            cluster=cluster,
+            control_plane=control_planes[cluster.name],
+        ).by_name
+        for cluster in clusters
+    }
+    return Mesh(clusters, authorities, control_planes, gateways, namespaces)

@@ -44,10 +44,19 @@ def test_every_cluster_has_the_same_parts(recording: mocks.Recording, clusters: 
         "istio-mesh:trust:RemoteSecrets": 1,
         "istio-mesh:mesh:ControlPlane": n,
         "istio-mesh:mesh:MeshGateways": n,
+        "istio-mesh:resources:Access": n,
         "istio-mesh:resources:CrossNetworkGateway": n,
+        "istio-mesh:resources:Egress": n,
+        "istio-mesh:resources:Extensions": n,
         "istio-mesh:resources:IngressCertificates": 1,
         "istio-mesh:resources:IngressGateways": n,
+        "istio-mesh:resources:MeshNamespaces": n,
         "istio-mesh:resources:MeshSecurity": n,
+        "istio-mesh:resources:MeshTelemetry": n,
+        "istio-mesh:resources:OwnObjects": n,
+        "istio-mesh:resources:Routing": n,
+        "istio-mesh:resources:Scopes": n,
+        "istio-mesh:resources:Traffic": n,
     }
     assert len(recording.of_type("Release")) == 4 * n, "base, istiod, ingress and east-west"
 
@@ -121,7 +130,7 @@ def test_a_cluster_becomes_reachable_only_after_every_gateway(
 def test_the_outputs_name_every_cluster_and_hold_no_secret(
     recording: mocks.Recording, clusters: tuple[str, ...]
 ) -> None:
-    assert set(recording.outputs) == {"contractVersion", "mesh", "clusters"}
+    assert set(recording.outputs) == {"contractVersion", "mesh", "clusters", "services"}
     assert recording.secret_outputs == frozenset()
     assert set(recording.outputs["clusters"]) == set(clusters)
     use1 = recording.outputs["clusters"]["use1"]
@@ -153,7 +162,7 @@ def test_the_preview_before_the_first_up_shows_every_resource(
     preview = run(stack(tmp_path, clusters), preview=True)
 
     assert sorted((r.type, r.name) for r in preview.resources) == sorted((r.type, r.name) for r in recording.resources)
-    assert preview.unknown_outputs == {"contractVersion", "mesh", "clusters"}
+    assert preview.unknown_outputs == {"contractVersion", "mesh", "clusters", "services"}
 
 
 def test_a_single_cluster_is_a_mesh_too(tmp_path: Path) -> None:

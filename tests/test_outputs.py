@@ -34,6 +34,16 @@ def values() -> dict[str, Any]:
                 "authorityExpiry": "2028-11-22T10:00:00+00:00",
             }
         },
+        "services": {
+            "exam/exam-service": {
+                "host": "exam-service.exam.svc.cluster.local",
+                "ports": {"http": 8080},
+                "versions": ["v1", "v2"],
+                "clusters": ["use1"],
+                "callers": ["exam/web-frontend"],
+                "publicHosts": ["api.exam-platform.com"],
+            }
+        },
     }
 
 

@@ -117,6 +117,9 @@ class ServerConfig(Model):
     tls: Annotated[TlsConfig, Field(examples=[{"existingSecret": "exam-platform-tls"}])]
     """Their certificate."""
 
+    offered_to: Annotated[tuple[DnsLabel, ...], Field(min_length=1, examples=[["results"]])] | None = None
+    """Namespaces of other teams that route these hosts themselves; default: they are this stack's services' alone."""
+
     def faults(self) -> Iterator[Fault]:
         if self.tls.certificate is None:
             return

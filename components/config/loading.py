@@ -1,16 +1,29 @@
 """From the stack's configuration to the typed model, with every fault of the file at once."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast, get_origin
 
 import pulumi
 import pulumi.runtime
 from pydantic import TypeAdapter, ValidationError
 
+from components.config.access import IssuerConfig
 from components.config.clusters import ClusterConfig, cluster_faults
+from components.config.egress import ExternalConfig, egress_faults
 from components.config.explain import explain, unknown
+from components.config.extensions import ExtensionsConfig
 from components.config.faults import NAMESPACE, ConfigError, Fault, Location
+from components.config.gateways import GatewaysConfig
+from components.config.protection import reference_faults
+from components.config.references import (
+    Known,
+    egress_references,
+    host_faults,
+    service_faults,
+    unserved_faults,
+)
+from components.config.services import ServiceConfig
 from components.config.stack import StackConfig
 from components.config.trust import TrustConfig, provided_faults
 
@@ -19,6 +32,11 @@ _ADAPTERS = {
     (field.alias or name): TypeAdapter[Any](field.rebuild_annotation())
     for name, field in StackConfig.model_fields.items()
 }
+
+_MAPS = {
+    field.alias or name for name, field in StackConfig.model_fields.items() if get_origin(field.annotation) is dict
+}
+"""Values whose entries stand by themselves: a fault of one does not hide those of the others."""
 
 
 def load(config: pulumi.Config) -> StackConfig:
@@ -40,7 +58,7 @@ def check(raw: Mapping[str, Any]) -> tuple[StackConfig | None, list[Fault]]:
             if field.is_required():
                 faults.append(_missing(key))
             continue
-        value, found = _validated(adapter, raw[key], (key,))
+        value, found = _entries(adapter, raw[key], (key,)) if key in _MAPS else _validated(adapter, raw[key], (key,))
         values[key] = value
         faults += found
     faults += _between(raw, values)
@@ -99,6 +117,20 @@ def _validated(adapter: TypeAdapter[Any], raw: object, where: Location) -> tuple
     return None, faults
 
 
+def _entries(adapter: TypeAdapter[Any], raw: object, where: Location) -> tuple[Any, list[Fault]]:
+    """The entries of a map that have no fault of their own, and the faults of the others."""
+    if not isinstance(raw, dict):
+        return _validated(adapter, raw, where)
+    right: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, entry in cast(dict[str, object], raw).items():
+        value, found = _validated(adapter, {name: entry}, where)
+        faults += found
+        if not found:
+            right |= value
+    return right, faults
+
+
 class _Partial:
     """A value that was read without its faulty list items; `places` tells where the rest stood in the file."""
 
@@ -107,21 +139,58 @@ class _Partial:
 
 
 def _between(raw: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Faults between the values of one list of clusters, and between clusters and trust."""
-    clusters = values.get("clusters")
-    if isinstance(clusters, _Partial):
-        numbered = list(zip(clusters.places[()], cast(tuple[ClusterConfig, ...], clusters.value), strict=True))
-    else:
-        numbered = list(enumerate(cast(tuple[ClusterConfig, ...], clusters or ())))
+    """Faults between clusters, between clusters and trust, and between services and all that they name."""
+    numbered = cast(list[tuple[int, ClusterConfig]], _numbered(values.get("clusters")))
     yield from (fault.under(("clusters",)) for fault in cluster_faults(numbered))
 
-    trust = values.get("trust")
     listed = raw.get("clusters")
-    if isinstance(trust, TrustConfig) and isinstance(listed, list):
-        # Names as written: a cluster with a fault elsewhere is still a cluster of that name.
-        entries = (cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict))
-        names = [str(entry["name"]) for entry in entries if "name" in entry]
+    if not isinstance(listed, list):
+        return
+    # Names as written: a cluster with a fault elsewhere is still a cluster of that name.
+    entries = (cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict))
+    names = [str(entry["name"]) for entry in entries if "name" in entry]
+    trust = values.get("trust")
+    if isinstance(trust, TrustConfig):
         yield from (fault.under(("trust",)) for fault in provided_faults(trust, names))
+    yield from _between_services(raw, values, names, [cluster for _, cluster in numbered])
+
+
+def _between_services(
+    raw: Mapping[str, Any], values: Mapping[str, Any], names: Sequence[str], clusters: Sequence[ClusterConfig]
+) -> Iterator[Fault]:
+    services = cast(dict[str, ServiceConfig], values.get("services") or {})
+    external = cast(dict[str, ExternalConfig], values.get("egress") or {})
+    written = _keys(raw.get("services"))
+    known = Known(written, names, {cluster.name: cluster.region for cluster in clusters})
+    yield from (fault.under(("services",)) for fault in service_faults(services, known))
+    yield from (fault.under(("egress",)) for fault in (*egress_faults(external), *egress_references(external, known)))
+    gateways = values.get("gateways", GatewaysConfig())
+    if isinstance(gateways, GatewaysConfig):
+        yield from (fault.under(("services",)) for fault in host_faults(services, gateways))
+        if len(services) == len(written):
+            yield from (fault.under(("gateways",)) for fault in unserved_faults(services, gateways))
+    extensions = values.get("extensions")
+    yield from reference_faults(
+        services=services,
+        written=written,
+        issuers=cast(dict[str, IssuerConfig], values.get("issuers") or {}),
+        written_issuers=_keys(raw.get("issuers")),
+        extensions=extensions if isinstance(extensions, ExtensionsConfig) else ExtensionsConfig(),
+        objects=_numbered(values.get("objects")),
+        clusters=names,
+    )
+
+
+def _keys(value: Any) -> list[str]:
+    """The names in a map as written, those of entries with a fault among them."""
+    return list(cast(dict[str, Any], value)) if isinstance(value, dict) else []
+
+
+def _numbered(value: Any) -> list[tuple[int, Any]]:
+    """The items of a list without faults, with their indexes in the file."""
+    if isinstance(value, _Partial):
+        return list(zip(value.places[()], value.value, strict=True))
+    return list(enumerate(value or ()))
 
 
 def _without(raw: object, faulty: Iterable[Location]) -> tuple[object, dict[Location, list[int]]]:

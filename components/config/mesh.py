@@ -2,20 +2,25 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from components.config.defaults import BLOCKED_JWKS_RANGES, JWKS_REFRESH
 from components.config.faults import Fault, invalid
 from components.config.model import Model, exactly_one
 from components.config.support import DEFAULT_ISTIO, SUPPORTED, support_of
-from components.config.values import DnsLabel
+from components.config.values import DnsLabel, Duration, ShortDuration
 from components.config.workload import Percent, ReplicasConfig, ResourcesConfig, resources
 
 CHARTS = ("base", "istiod", "cni", "gateway")
 """Istio's charts, by the names that they have in its repository, and in a folder of charts."""
+
+_DEBOUNCE_AFTER = ShortDuration.parse("100ms")
+_DEBOUNCE_MAX = ShortDuration.parse("10s")
 
 
 def _version(value: str) -> str:
@@ -108,6 +113,55 @@ class ImagesConfig(Model):
     """When nodes pull them."""
 
 
+def _range(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise invalid(
+            f"`{value}` is not a range of addresses",
+            "istiod would leave it out, and fetch keys from there",
+            "Write it as in `169.254.0.0/16`, without bits behind the mask",
+        ) from None
+
+
+class TuningConfig(Model):
+    """How istiod works. What is not given is istiod's own default."""
+
+    push_throttle: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Pushes to proxies at once; default: istiod's own, by the number of its cpus. More is faster and takes memory."""
+
+    debounce_after: ShortDuration | None = None
+    """Calm after a change before it is pushed; default 100ms. More saves pushes where endpoints come and go fast."""
+
+    debounce_max: ShortDuration | None = None
+    """Time after which a change is pushed though others follow; default 10s."""
+
+    debounce_endpoints: bool = True
+    """Whether changes of endpoints wait too; default true."""
+
+    jwks_refresh: Duration = JWKS_REFRESH
+    """How often issuers' keys are fetched again; default 5m. An issuer has to publish a key that long before it
+    signs with it."""
+
+    blocked_jwks_ranges: tuple[Annotated[str, AfterValidator(_range)], ...] = BLOCKED_JWKS_RANGES
+    """Addresses that keys are never fetched from; default: those of the machine itself and of cloud metadata."""
+
+    workload_entry_registration: bool = True
+    """Whether machines outside of Kubernetes may join by a WorkloadGroup; default true."""
+
+    def faults(self) -> Iterator[Fault]:
+        after = self.debounce_after or _DEBOUNCE_AFTER
+        most = self.debounce_max or _DEBOUNCE_MAX
+        if after > most:
+            key = "debounceAfter" if self.debounce_after is not None else "debounceMax"
+            yield Fault(
+                f"debounceAfter ({after}) is above debounceMax ({most})",
+                "The calm would never be waited for",
+                "Lower `debounceAfter` or raise `debounceMax`",
+                (key,),
+            )
+
+
 class IstiodConfig(Model):
     """istiod in each cluster. Default: sized for production."""
 
@@ -119,6 +173,9 @@ class IstiodConfig(Model):
 
     resources: ResourcesConfig = resources(("500m", "2Gi"), ("1", "4Gi"))
     """Default: requests 500m and 2Gi, limits 1 and 4Gi."""
+
+    tuning: TuningConfig = TuningConfig()
+    """How it works."""
 
 
 class ProxiesConfig(Model):

@@ -1,26 +1,14 @@
 """`istio-mesh:security`: exceptions from strict mutual TLS, which is mesh-wide."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from components.config.faults import Fault, invalid
+from components.config.faults import Fault
 from components.config.model import Model
+from components.config.names import Labels
 from components.config.values import DnsLabel, Port
-
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-
-
-def _labels(value: dict[str, str]) -> dict[str, str]:
-    for key, text in value.items():
-        prefix, slash, name = key.rpartition("/")
-        if not _NAME.fullmatch(name) or (slash and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", prefix)):
-            raise invalid(f"`{key}` is not a label's name", "The API server refuses it", "Write it as in `app`", key)
-        if text and not _NAME.fullmatch(text):
-            raise invalid(f"`{text}` is not a label's value", "The API server refuses it", "Mend the value", key)
-    return value
 
 
 class PermissiveConfig(Model):
@@ -29,9 +17,7 @@ class PermissiveConfig(Model):
     namespace: Annotated[DnsLabel, Field(examples=["exam"])]
     """Namespace of the workload."""
 
-    workload: Annotated[
-        dict[str, str], AfterValidator(_labels), Field(min_length=1, examples=[{"app": "legacy-metrics"}])
-    ]
+    workload: Annotated[Labels, Field(examples=[{"app": "legacy-metrics"}])]
     """Labels that select its pods, at least one."""
 
     ports: Annotated[tuple[Port, ...], Field(min_length=1, examples=[[8081]])]

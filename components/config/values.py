@@ -1,7 +1,7 @@
 """Values with a meaning of their own: durations, quantities, names, hosts."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import total_ordering
 from typing import Annotated, Any, ClassVar, Self
@@ -14,13 +14,14 @@ from components.config.faults import invalid
 from components.naming import DNS_LABEL_LIMIT
 
 
-class _Written:
+class Written:
     """A value written as text in the YAML: subclasses say how it is parsed and what an editor may accept."""
 
     json_schema: ClassVar[dict[str, Any]]
 
     @classmethod
     def parse(cls, written: object) -> Self:
+        """The value; raises InvalidValue."""
         raise NotImplementedError
 
     @classmethod
@@ -41,7 +42,7 @@ _SECONDS = (86_400, 3_600, 60, 1)
 
 @total_ordering
 @dataclass(frozen=True, eq=True)
-class Duration(_Written):
+class Duration(Written):
     """A length of time, written with units: `24h`, `730d`, `1h30m`. A day has 24 hours."""
 
     seconds: int
@@ -57,7 +58,7 @@ class Duration(_Written):
         match = _DURATION.fullmatch(written) if isinstance(written, str) and written else None
         if match is None:
             raise invalid(
-                f"{_shown(written)} is not a length of time",
+                f"{shown(written)} is not a length of time",
                 "Without a unit seconds and days look alike",
                 "Write whole numbers with units from d, h, m, s, as in `24h`, `730d` or `1h30m`",
             )
@@ -89,6 +90,47 @@ class Duration(_Written):
         return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
+_SHORT = re.compile(r"(\d+)(ms|s|m)")
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000}
+
+
+@total_ordering
+@dataclass(frozen=True, eq=True)
+class ShortDuration(Written):
+    """A length of time in which milliseconds count, written with one unit: `100ms`, `10s`, `1m`."""
+
+    milliseconds: int
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^\d+(ms|s|m)$",
+        "examples": ["100ms", "10s"],
+    }
+
+    @classmethod
+    def parse(cls, written: object) -> "ShortDuration":
+        match = _SHORT.fullmatch(written) if isinstance(written, str) else None
+        if match is None or int(match[1]) == 0:
+            raise invalid(
+                f"{shown(written)} is not a length of time",
+                "Without a unit milliseconds and seconds look alike",
+                "Write a whole number above zero with a unit from ms, s, m, as in `100ms` or `10s`",
+            )
+        return cls(int(match[1]) * _MILLISECONDS[match[2]])
+
+    def __lt__(self, other: "ShortDuration") -> bool:
+        return self.milliseconds < other.milliseconds
+
+    @property
+    def go(self) -> str:
+        """As Go's time.ParseDuration reads it: `100ms`, `10s`."""
+        seconds, rest = divmod(self.milliseconds, 1_000)
+        return f"{self.milliseconds}ms" if rest else f"{seconds}s"
+
+    def __str__(self) -> str:
+        return self.go
+
+
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
 _SCALE = {
     None: Decimal(1), "m": Decimal("0.001"),
@@ -98,7 +140,7 @@ _SCALE = {
 
 
 @dataclass(frozen=True)
-class Quantity(_Written):
+class Quantity(Written):
     """An amount of cpu (cores) or memory (bytes) as Kubernetes writes it: `500m`, `2`, `128Mi`, `2Gi`.
 
     Kept as written, because the API server keeps it so; `amount` is what it comes to.
@@ -117,7 +159,7 @@ class Quantity(_Written):
         text = str(written) if isinstance(written, int | float) and not isinstance(written, bool) else written
         if not isinstance(text, str) or not _QUANTITY.fullmatch(text):
             raise invalid(
-                f"{_shown(written)} is not an amount of cpu or memory",
+                f"{shown(written)} is not an amount of cpu or memory",
                 "The API server would refuse the pods",
                 "Write it as Kubernetes does, as in `500m` or `2` for cpu, `128Mi` or `2Gi` for memory",
             )
@@ -132,6 +174,44 @@ class Quantity(_Written):
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True)
+class ByteSize(Written):
+    """A number of bytes with its unit: `1Mi`, `512Ki`, `10M`. At least one, and less than 4Gi (Envoy's uint32)."""
+
+    bytes: int
+    text: str = field(compare=False)
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^\d+(k|Ki|M|Mi|G|Gi)$",
+        "examples": ["1Mi", "512Ki"],
+    }
+
+    @classmethod
+    def parse(cls, written: object) -> "ByteSize":
+        match = _BYTES.fullmatch(written) if isinstance(written, str) else None
+        if match is None:
+            raise invalid(
+                f"{shown(written)} is not a size",
+                "Without a unit bytes and kilobytes look alike",
+                "Write a whole number with a unit from k, Ki, M, Mi, G, Gi, as in `1Mi`",
+            )
+        amount = int(match[1]) * int(_SCALE[match[2]])
+        if not 0 < amount < 2**32:
+            raise invalid(
+                f"{match[0]} is {'nothing' if amount == 0 else 'more than Envoy can count'}",
+                "It counts these bytes from 1 up to 4294967295",
+                "Write a size in between, as in `1Mi`",
+            )
+        return cls(amount, match[0])
+
+    def __str__(self) -> str:
+        return self.text
+
+
+_BYTES = re.compile(r"(\d+)(k|Ki|M|Mi|G|Gi)")
 
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -201,5 +281,6 @@ Generation = Annotated[int, Field(ge=1)]
 """A number that is raised by one to renew what it stands by; it begins with 1 and is never lowered."""
 
 
-def _shown(written: object) -> str:
+def shown(written: object) -> str:
+    """What was written, for a message about it."""
     return f"the number {written}" if isinstance(written, int | float) else f"`{written}`" if written else "nothing"

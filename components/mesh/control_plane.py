@@ -5,6 +5,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.clusters.cluster import Cluster
 from components.config.mesh import MeshConfig
+from components.config.telemetry import TelemetryConfig
 from components.config.trust import TrustConfig
 from components.encoding import secret_value
 from components.mesh import values
@@ -50,6 +51,7 @@ class ControlPlane(pulumi.ComponentResource):
         trust: TrustConfig,
         cluster: Cluster,
         intermediate: Intermediate,
+        telemetry: TelemetryConfig | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(type_token("mesh", "ControlPlane"), name, None, opts)
@@ -115,7 +117,13 @@ class ControlPlane(pulumi.ComponentResource):
             "istiod",
             name=f"istiod-{config.revision}",
             namespace=namespace_name,
-            values=values.istiod_values(config, trust, cluster=cluster.name, network=cluster.network),
+            values=values.istiod_values(
+                config,
+                trust,
+                cluster=cluster.name,
+                network=cluster.network,
+                telemetry=telemetry or TelemetryConfig(),
+            ),
             parent=self,
             provider=cluster.provider,
             depends_on=before_istiod,

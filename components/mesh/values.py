@@ -7,15 +7,29 @@ root by the istiod chart, and are written there directly; the gateway chart's sc
 from collections.abc import Mapping
 from typing import Any
 
+from components.config.defaults import EGRESS_MODE
 from components.config.gateways import EastWestConfig, IngressConfig
-from components.config.mesh import MeshConfig
+from components.config.mesh import MeshConfig, TuningConfig
+from components.config.telemetry import TelemetryConfig
 from components.config.trust import TrustConfig
 from components.config.workload import AmountsConfig, Percent, ReplicasConfig, ResourcesConfig
 
 Values = dict[str, Any]
 
+_NO_TELEMETRY = TelemetryConfig()
+
 DEFAULT_TAG = "default"
 """Revision tag of the namespaces labelled `istio-injection: enabled`."""
+
+
+METRICS_PROVIDER = "prometheus"
+"""Istio's own provider of metrics, which it has without being told."""
+
+ACCESS_LOG_PROVIDER = "envoy"
+"""Istio's own provider of access logs: the standard output of the proxy."""
+
+TRACING_PROVIDER = "tracing"
+"""The stack's collector."""
 
 
 def base_values(mesh: MeshConfig) -> Values:
@@ -32,7 +46,14 @@ def cni_values(mesh: MeshConfig) -> Values:
     return {"global": _images(mesh)}
 
 
-def istiod_values(mesh: MeshConfig, trust: TrustConfig, *, cluster: str, network: str) -> Values:
+def istiod_values(
+    mesh: MeshConfig,
+    trust: TrustConfig,
+    *,
+    cluster: str,
+    network: str,
+    telemetry: TelemetryConfig = _NO_TELEMETRY,
+) -> Values:
     """Chart `istiod` for the cluster named `cluster` on `network`."""
     size = mesh.istiod
     fixed = size.replicas.min == size.replicas.max
@@ -55,7 +76,7 @@ def istiod_values(mesh: MeshConfig, trust: TrustConfig, *, cluster: str, network
         "cni": {"enabled": mesh.cni},
         "telemetry": {"enabled": mesh.data_plane == "istio"},
         "base": _VALIDATION,
-        "meshConfig": _mesh_config(trust),
+        "meshConfig": _mesh_config(mesh, trust, telemetry),
         "global": {
             **_images(mesh),
             "enableReaderRBAC": True,
@@ -102,6 +123,7 @@ def _istiod_environment(mesh: MeshConfig, trust: TrustConfig) -> Values:
         "MAX_WORKLOAD_CERT_TTL": certificates.max_lifetime.go,
         # From the start, so that a rotation of the root later needs neither a restart of istiod nor of the proxies.
         "ISTIO_MULTIROOT_MESH": "true",
+        **_tuning(mesh.istiod.tuning),
     }
     if mesh.data_plane == "upstream-envoy":
         # An Envoy without Istio's extensions refuses every listener that names one of them.
@@ -109,11 +131,32 @@ def _istiod_environment(mesh: MeshConfig, trust: TrustConfig) -> Values:
     return environment
 
 
-def _mesh_config(trust: TrustConfig) -> Values:
+def _tuning(config: TuningConfig) -> Values:
+    """What differs from istiod's own defaults is said; an environment that says nothing new only hides what does."""
+    environment = {"PILOT_JWT_PUB_KEY_REFRESH_INTERVAL": config.jwks_refresh.go}
+    if config.blocked_jwks_ranges:
+        environment["BLOCKED_CIDRS_IN_JWKS_URIS"] = ",".join(config.blocked_jwks_ranges)
+    if config.push_throttle is not None:
+        environment["PILOT_PUSH_THROTTLE"] = str(config.push_throttle)
+    if config.debounce_after is not None:
+        environment["PILOT_DEBOUNCE_AFTER"] = config.debounce_after.go
+    if config.debounce_max is not None:
+        environment["PILOT_DEBOUNCE_MAX"] = config.debounce_max.go
+    if not config.debounce_endpoints:
+        environment["PILOT_ENABLE_EDS_DEBOUNCE"] = "false"
+    if not config.workload_entry_registration:
+        environment["PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION"] = "false"
+    return environment
+
+
+def _mesh_config(mesh: MeshConfig, trust: TrustConfig, telemetry: TelemetryConfig) -> Values:
+    providers = _extension_providers(mesh, telemetry)
     return {
         "trustDomain": trust.trust_domain,
         # Empty is off: a line for each request of every proxy is what costs most at load.
         "accessLogFile": "",
+        # A host that is neither a service of the mesh nor declared is refused.
+        "outboundTrafficPolicy": {"mode": EGRESS_MODE},
         # Rules by path see what the server sees: `//admin` and `/%61dmin` are `/admin`.
         "pathNormalization": {"normalization": "DECODE_AND_MERGE_SLASHES"},
         "defaultConfig": {
@@ -125,7 +168,21 @@ def _mesh_config(trust: TrustConfig) -> Values:
                 "PROXY_CONFIG_XDS_AGENT": "true",
             },
         },
+        **({"extensionProviders": providers} if providers else {}),
     }
+
+
+def _extension_providers(mesh: MeshConfig, telemetry: TelemetryConfig) -> list[Values]:
+    """Providers besides Istio's own ones; one of the same name takes the place of its own."""
+    providers: list[Values] = []
+    if mesh.data_plane == "upstream-envoy":
+        # Telemetry names it for metrics. As a provider of another kind it adds no filter of Istio's to listeners.
+        providers.append({"name": METRICS_PROVIDER, "envoyFileAccessLog": {"path": "/dev/null"}})
+    if telemetry.tracing is not None:
+        collector = telemetry.tracing.collector
+        kind = "opentelemetry" if collector.protocol == "otlp" else "zipkin"
+        providers.append({"name": TRACING_PROVIDER, kind: {"service": collector.host, "port": collector.port}})
+    return providers
 
 
 def _gateway(

@@ -22,12 +22,8 @@ _PREFIX = "permissive-"
 class MeshSecurity(pulumi.ComponentResource):
     """STRICT mutual TLS in the whole of one cluster's mesh, and the exceptions from it.
 
-    A namespace that an exception names is the stack's: it is made, with injection, so that the exception is there
-    before the workload is, and it goes with the stack.
+    A namespace that an exception names is the stack's, so that the exception is there before the workload is.
     """
-
-    namespaces: Mapping[str, kubernetes.core.v1.Namespace]
-    """The namespaces made for exceptions, by name."""
 
     def __init__(
         self,
@@ -37,6 +33,7 @@ class MeshSecurity(pulumi.ComponentResource):
         mesh: MeshConfig,
         cluster: Cluster,
         control_plane: ControlPlane,
+        namespaces: Mapping[str, kubernetes.core.v1.Namespace],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(type_token("resources", "MeshSecurity"), name, None, opts)
@@ -46,20 +43,12 @@ class MeshSecurity(pulumi.ComponentResource):
         self._policy(
             child(name, "strict"), "default", control_plane.namespace, labels, {"mtls": {"mode": "STRICT"}}, children
         )
-        self.namespaces = {
-            namespace: kubernetes.core.v1.Namespace(
-                child(name, f"namespace-{namespace}"),
-                metadata={"name": namespace, "labels": {**labels, "istio-injection": "enabled"}},
-                opts=children,
-            )
-            for namespace in sorted({entry.namespace for entry in config.permissive})
-        }
         for entry in config.permissive:
             physical = policy_name(entry)
             self._policy(
                 child(name, f"{entry.namespace}-{physical}"),
                 physical,
-                self.namespaces[entry.namespace].metadata["name"],
+                namespaces[entry.namespace].metadata["name"],
                 labels,
                 permissive_spec(entry),
                 children,

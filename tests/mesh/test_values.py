@@ -33,12 +33,15 @@ env:
   DEFAULT_WORKLOAD_CERT_TTL: 24h
   MAX_WORKLOAD_CERT_TTL: 24h
   ISTIO_MULTIROOT_MESH: "true"
+  PILOT_JWT_PUB_KEY_REFRESH_INTERVAL: 5m
+  BLOCKED_CIDRS_IN_JWKS_URIS: 127.0.0.0/8,169.254.0.0/16,::1/128,fe80::/10,fd00:ec2::254/128
 cni: {enabled: false}
 telemetry: {enabled: true}
 base: {validationFailurePolicy: Fail}
 meshConfig:
   trustDomain: exam-platform.local
   accessLogFile: ""
+  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
   pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}
   defaultConfig:
     holdApplicationUntilProxyStarts: true
@@ -165,6 +168,29 @@ def test_lifetimes_reach_istiod_and_the_agents_in_gos_notation(tmp_path: Path) -
     assert rendered["env"]["DEFAULT_WORKLOAD_CERT_TTL"] == "1h30m"
     assert rendered["env"]["MAX_WORKLOAD_CERT_TTL"] == "48h"
     assert rendered["meshConfig"]["defaultConfig"]["proxyMetadata"]["SECRET_TTL"] == "1h30m"
+
+
+def test_istiods_tuning_is_said_where_it_differs(tmp_path: Path) -> None:
+    tuning = {
+        "pushThrottle": 100,
+        "debounceAfter": "200ms",
+        "debounceMax": "5s",
+        "debounceEndpoints": False,
+        "jwksRefresh": "10m",
+        "blockedJwksRanges": [],
+        "workloadEntryRegistration": False,
+    }
+    plain = istiod(builders.stack_config(tmp_path))["env"]
+    tuned = istiod(with_mesh(tmp_path, istiod={"tuning": tuning}))["env"]
+    assert {key: value for key, value in tuned.items() if plain.get(key) != value} == {
+        "PILOT_PUSH_THROTTLE": "100",
+        "PILOT_DEBOUNCE_AFTER": "200ms",
+        "PILOT_DEBOUNCE_MAX": "5s",
+        "PILOT_ENABLE_EDS_DEBOUNCE": "false",
+        "PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION": "false",
+        "PILOT_JWT_PUB_KEY_REFRESH_INTERVAL": "10m",
+    }
+    assert set(plain) - set(tuned) == {"BLOCKED_CIDRS_IN_JWKS_URIS"}
 
 
 def test_a_limit_that_is_left_out_takes_the_charts_default_away(tmp_path: Path) -> None:

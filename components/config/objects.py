@@ -1,0 +1,301 @@
+"""`istio-mesh:objects`: Istio's objects written out, for what the program has no word for.
+
+What they say is checked where they can break or open the mesh; what the program says itself cannot be said again here.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, cast, get_args
+
+from pydantic import AfterValidator, Field
+
+from components.config.clusters import ClusterName
+from components.config.faults import Fault, invalid
+from components.config.model import Model
+from components.config.names import CLUSTER_DOMAIN
+from components.config.values import DnsLabel
+
+Kind = Literal[
+    "AuthorizationPolicy",
+    "DestinationRule",
+    "EnvoyFilter",
+    "Gateway",
+    "PeerAuthentication",
+    "ProxyConfig",
+    "RequestAuthentication",
+    "ServiceEntry",
+    "Sidecar",
+    "Telemetry",
+    "VirtualService",
+    "WasmPlugin",
+    "WorkloadEntry",
+    "WorkloadGroup",
+]
+
+_NOT_NETWORKING_V1 = {
+    "AuthorizationPolicy": "security.istio.io/v1",
+    "EnvoyFilter": "networking.istio.io/v1alpha3",
+    "PeerAuthentication": "security.istio.io/v1",
+    "ProxyConfig": "networking.istio.io/v1beta1",
+    "RequestAuthentication": "security.istio.io/v1",
+    "Telemetry": "telemetry.istio.io/v1",
+    "WasmPlugin": "extensions.istio.io/v1alpha1",
+}
+
+API_VERSIONS: Mapping[str, str] = {
+    kind: _NOT_NETWORKING_V1.get(kind, "networking.istio.io/v1") for kind in cast(tuple[str, ...], get_args(Kind))
+}
+"""The newest version of each kind that Istio 1.29 to 1.31 serve."""
+
+ROOT_NAMESPACE = "istio-system"
+"""Where an object holds for the whole mesh."""
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+def _object_name(value: str) -> str:
+    if len(value) > 253 or not _NAME.fullmatch(value):
+        raise invalid(
+            f"`{value}` is not an object's name" if value else "it is empty",
+            "The API server refuses it (RFC 1123)",
+            "Use at most 253 lower-case letters, digits, inner hyphens and dots",
+        )
+    return value
+
+
+class ObjectConfig(Model):
+    """One of Istio's objects, in every cluster or in some."""
+
+    kind: Annotated[Kind, Field(examples=["EnvoyFilter"])]
+    """Its kind; the version is the newest that Istio serves."""
+
+    name: Annotated[str, AfterValidator(_object_name), Field(examples=["larger-headers"])]
+    """Its name."""
+
+    namespace: Annotated[DnsLabel, Field(examples=["exam"])]
+    """Its namespace; what is in `istio-system` holds for the whole mesh."""
+
+    clusters: Annotated[tuple[ClusterName, ...], Field(min_length=1, examples=[["use1"]])] | None = None
+    """The clusters that get it; default all."""
+
+    spec: Annotated[dict[str, Any], Field(examples=[{"workloadSelector": {"labels": {"app": "exam-service"}}}])]
+    """Its `spec`, as Istio's reference has it."""
+
+    def faults(self) -> Iterator[Fault]:
+        check = _CHECKS.get(self.kind)
+        if check is not None:
+            yield from (fault.under(("spec",)) for fault in check(self))
+
+
+ObjectsConfig = tuple[ObjectConfig, ...]
+"""Objects, in any order."""
+
+
+def objects_faults(
+    objects: Sequence[tuple[int, ObjectConfig]], *, clusters: Collection[str], hosts: Mapping[str, str]
+) -> Iterator[Fault]:
+    """Faults between objects, each given with its index in the file, and the rest of the stack.
+
+    `clusters` are the stack's; `hosts` are the names that it says itself how to route (services', public ones), each
+    with the place of that, as in `services["exam/exam-service"]`.
+    """
+    seen: dict[tuple[str, str, str], int] = {}
+    for index, entry in objects:
+        key = (entry.kind, entry.namespace, entry.name)
+        if key in seen:
+            yield Fault(
+                f"{entry.kind} `{entry.namespace}/{entry.name}` is objects[{seen[key]}] already",
+                "Both would be the same object",
+                "Give it another name, or take one out",
+                (index, "name"),
+            )
+        seen.setdefault(key, index)
+        for position, cluster in enumerate(entry.clusters or ()):
+            if cluster not in clusters:
+                yield Fault(
+                    f"there is no cluster `{cluster}`",
+                    "It would be nowhere",
+                    f"Known here: {', '.join(f'`{name}`' for name in clusters)}",
+                    (index, "clusters", position),
+                )
+        for host, place in _hosts(entry):
+            owner = hosts.get(_full(host, entry.namespace))
+            if owner is not None:
+                yield Fault(
+                    f"`{host}` is said in `{owner}`, which makes its {entry.kind}",
+                    "Of two for one host Istio takes parts of one and drops the other",
+                    f"Say it in `{owner}`",
+                    (index, "spec", *place),
+                )
+
+
+def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    if entry.kind == "DestinationRule":
+        host = entry.spec.get("host")
+        if isinstance(host, str):
+            yield host, ("host",)
+    if entry.kind == "VirtualService":
+        for index, host in enumerate(_list(entry.spec.get("hosts"))):
+            if isinstance(host, str):
+                yield host, ("hosts", index)
+
+
+def _full(host: str, namespace: str) -> str:
+    """As Istio completes it: a name without a dot is one of the object's own namespace, any other is whole."""
+    return host if "." in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
+
+
+def _peer_authentication(entry: ObjectConfig) -> Iterator[Fault]:
+    open_modes = ("PERMISSIVE", "DISABLE")
+    if _get(entry.spec, "mtls", "mode") in open_modes:
+        yield Fault(
+            f"mode {_get(entry.spec, 'mtls', 'mode')} without a port",
+            "Everything that it holds for would take plain text from anybody",
+            "Name workload and port in `istio-mesh:security.permissive`",
+            ("mtls", "mode"),
+        )
+    for port, setting in _dict(entry.spec.get("portLevelMtls")).items():
+        if _dict(setting).get("mode") in open_modes:
+            yield Fault(
+                f"port {port} takes plain text",
+                "It is not among the exceptions that the stack lists",
+                "Name workload and port in `istio-mesh:security.permissive`",
+                ("portLevelMtls", port, "mode"),
+            )
+
+
+def _authorization_policy(entry: ObjectConfig) -> Iterator[Fault]:
+    if entry.spec.get("action", "ALLOW") != "ALLOW":
+        return
+    for index, rule in enumerate(_list(entry.spec.get("rules"))):
+        if not _dict(rule):
+            yield Fault(
+                "a rule without a condition allows everybody everything",
+                "The default deny of the namespace would be worth nothing",
+                "Say from whom, as `callers` of the service",
+                ("rules", index),
+            )
+
+
+def _virtual_service(entry: ObjectConfig) -> Iterator[Fault]:
+    for protocol in ("http", "tcp", "tls"):
+        for index, route in enumerate(_list(entry.spec.get(protocol))):
+            weights = [_dict(target).get("weight") for target in _list(_dict(route).get("route"))]
+            given = [weight for weight in weights if isinstance(weight, int)]
+            if given and (len(given) != len(weights) or sum(given) != 100):
+                yield Fault(
+                    f"the weights add up to {sum(given)}",
+                    "Istio takes them for shares of that sum, and nobody sees what is meant",
+                    "Make them add up to 100, each given",
+                    (protocol, index, "route"),
+                )
+
+
+def _destination_rule(entry: ObjectConfig) -> Iterator[Fault]:
+    yield from _traffic_policy(_dict(entry.spec.get("trafficPolicy")), ("trafficPolicy",))
+    names: list[object] = []
+    for index, item in enumerate(_list(entry.spec.get("subsets"))):
+        subset = _dict(item)
+        yield from _traffic_policy(_dict(subset.get("trafficPolicy")), ("subsets", index, "trafficPolicy"))
+        if subset.get("name") in names:
+            yield Fault(
+                f"`{subset.get('name')}` is there twice", "Istio refuses it", "Name it once",
+                ("subsets", index, "name"),
+            )  # fmt: skip
+        names.append(subset.get("name"))
+
+
+def _traffic_policy(policy: Mapping[str, Any], where: tuple[str | int, ...]) -> Iterator[Fault]:
+    outliers = policy.get("outlierDetection")
+    locality = _dict(_get(policy, "loadBalancer", "localityLbSetting"))
+    if _get(policy, "loadBalancer", "simple") == "LEAST_CONN":
+        yield Fault(
+            "LEAST_CONN is gone",
+            "Istio takes it for LEAST_REQUEST, and one day for an error",
+            "Write LEAST_REQUEST",
+            (*where, "loadBalancer", "simple"),
+        )
+    if "consecutiveErrors" in _dict(outliers):
+        yield Fault(
+            "`consecutiveErrors` is gone",
+            "Nothing would be ejected",
+            "Write `consecutive5xxErrors`",
+            (*where, "outlierDetection", "consecutiveErrors"),
+        )
+    place = (*where, "loadBalancer", "localityLbSetting")
+    if locality.get("distribute") and (locality.get("failover") or locality.get("failoverPriority")):
+        yield Fault("there is `distribute` with a failover", "Istio refuses it", "Keep one of the two", place)
+    elif locality and locality.get("enabled") is not False and outliers is None:
+        yield Fault(
+            "there is no outlier detection beside it",
+            "Istio does not see that endpoints are bad, and requests stay with them",
+            "Add `outlierDetection` with `maxEjectionPercent: 100`",
+            place,
+        )
+    elif locality and locality.get("enabled") is not False and _dict(outliers).get("maxEjectionPercent") != 100:
+        yield Fault(
+            "the outlier detection beside it does not eject every endpoint",
+            "The last bad ones of a region keep their requests (default 10 %: none of fewer than ten is ejected)",
+            "Set `maxEjectionPercent: 100`",
+            (*where, "outlierDetection"),
+        )
+
+
+def _gateway(entry: ObjectConfig) -> Iterator[Fault]:
+    for index, item in enumerate(_list(entry.spec.get("servers"))):
+        server = _dict(item)
+        passes = _get(server, "tls", "mode") == "AUTO_PASSTHROUGH"
+        for position, host in enumerate(_list(server.get("hosts"))):
+            if isinstance(host, str) and host.rpartition("/")[2] == "*":
+                yield Fault(
+                    f"`{host}` takes every host",
+                    "Requests for names that nobody declared would be let in",
+                    "Write `*.local`" if passes else "Name the hosts",
+                    ("servers", index, "hosts", position),
+                )
+
+
+def _wasm_plugin(entry: ObjectConfig) -> Iterator[Fault]:
+    if not entry.spec.get("sha256") and "@sha256:" not in str(entry.spec.get("url", "")):
+        yield Fault(
+            "the module is not pinned by a sum",
+            "What proxies run could be replaced by whoever may write to where it lies",
+            "Add `sha256`, or say it in `istio-mesh:extensions.wasm`",
+            ("sha256",),
+        )
+
+
+def _telemetry(entry: ObjectConfig) -> Iterator[Fault]:
+    if entry.namespace == ROOT_NAMESPACE and "selector" not in entry.spec and "targetRefs" not in entry.spec:
+        yield Fault(
+            "the mesh-wide Telemetry is made from `istio-mesh:telemetry`",
+            "Of two for the whole mesh Istio takes the older one",
+            "Say it in `istio-mesh:telemetry`, or name a namespace or a workload",
+        )
+
+
+_CHECKS: Mapping[str, Callable[[ObjectConfig], Iterator[Fault]]] = {
+    "AuthorizationPolicy": _authorization_policy,
+    "DestinationRule": _destination_rule,
+    "Gateway": _gateway,
+    "PeerAuthentication": _peer_authentication,
+    "Telemetry": _telemetry,
+    "VirtualService": _virtual_service,
+    "WasmPlugin": _wasm_plugin,
+}
+
+
+def _dict(value: object) -> dict[str, Any]:
+    """The value where it is a map; what is something else is Istio's to refuse."""
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return cast(list[object], value) if isinstance(value, list) else []
+
+
+def _get(value: Mapping[str, Any], *keys: str) -> object:
+    found: object = dict(value)
+    for key in keys:
+        found = _dict(found).get(key)
+    return found

@@ -1,0 +1,230 @@
+"""What may be wrong with `istio-mesh:objects`, and which object gets which version.
+
+Each case is a change of the minimal valid stack and every fault that it must show, word by word.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.resources.objects import OwnObjects, own_objects
+from tests import mocks, rooms
+from tests.builders import faults_of, stack_config
+
+SPEC = "istio-mesh:objects[0].spec"
+
+
+def objects(kind: str, spec: dict[str, Any], **words: Any) -> dict[str, Any]:
+    return {"objects": [{"kind": kind, "name": "own", "namespace": "exam", "spec": spec, **words}]}
+
+
+SERVICES = {"exam/api": {"ports": {"http": 8080}, "hosts": ["exam-platform.com"]}}
+FILTER = objects("EnvoyFilter", {"workloadSelector": {"labels": {"app": "api"}}})
+LOCALITY = {"localityLbSetting": {"failover": [{"from": "us-east-1", "to": "us-west-2"}]}}
+ALL_EJECTED = {"consecutive5xxErrors": 5, "maxEjectionPercent": 100}
+
+CASES: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("right", FILTER, []),
+    (
+        "unknown kind",
+        objects("HTTPRoute", {}),
+        [
+            "istio-mesh:objects[0].kind: it is `HTTPRoute`. Only these are known: `AuthorizationPolicy`, "
+            "`DestinationRule`, `EnvoyFilter`, `Gateway`, `PeerAuthentication`, `ProxyConfig`, "
+            "`RequestAuthentication`, `ServiceEntry`, `Sidecar`, `Telemetry`, `VirtualService`, `WasmPlugin`, "
+            "`WorkloadEntry`, `WorkloadGroup`. Take one."
+        ],
+    ),
+    (
+        "name with a space",
+        objects("EnvoyFilter", {}, name="my own"),
+        [
+            "istio-mesh:objects[0].name: `my own` is not an object's name. The API server refuses it (RFC 1123). Use "
+            "at most 253 lower-case letters, digits, inner hyphens and dots."
+        ],
+    ),
+    (
+        "cluster that is not there",
+        objects("EnvoyFilter", {}, clusters=["use1", "euw1"]),
+        [
+            "istio-mesh:objects[0].clusters[1]: there is no cluster `euw1`. It would be nowhere. Known here: `use1`, "
+            "`usw2`."
+        ],
+    ),
+    (
+        "object twice",
+        {"objects": FILTER["objects"] * 2},
+        [
+            "istio-mesh:objects[1].name: EnvoyFilter `exam/own` is objects[0] already. Both would be the same object. "
+            "Give it another name, or take one out."
+        ],
+    ),
+    (
+        "destination of a service of the stack",
+        {**objects("DestinationRule", {"host": "api"}), "services": SERVICES},
+        [
+            f'{SPEC}.host: `api` is said in `services["exam/api"]`, which makes its DestinationRule. Of two for one '
+            'host Istio takes parts of one and drops the other. Say it in `services["exam/api"]`.'
+        ],
+    ),
+    (
+        "routes of a public host of the stack",
+        {**objects("VirtualService", {"hosts": ["a.example.com", "exam-platform.com"]}), "services": SERVICES},
+        [
+            f'{SPEC}.hosts[1]: `exam-platform.com` is said in `services["exam/api"].hosts`, which makes its '
+            "VirtualService. Of two for one host Istio takes parts of one and drops the other. Say it in "
+            '`services["exam/api"].hosts`.'
+        ],
+    ),
+    (
+        "plain text without a port",
+        objects("PeerAuthentication", {"mtls": {"mode": "PERMISSIVE"}}),
+        [
+            f"{SPEC}.mtls.mode: mode PERMISSIVE without a port. Everything that it holds for would take plain text "
+            "from anybody. Name workload and port in `istio-mesh:security.permissive`."
+        ],
+    ),
+    (
+        "plain text on a port",
+        objects("PeerAuthentication", {"portLevelMtls": {"8081": {"mode": "DISABLE"}}}),
+        [
+            f"{SPEC}.portLevelMtls.8081.mode: port 8081 takes plain text. It is not among the exceptions that the "
+            "stack lists. Name workload and port in `istio-mesh:security.permissive`."
+        ],
+    ),
+    (
+        "policy that allows all",
+        objects("AuthorizationPolicy", {"rules": [{"to": [{"operation": {"methods": ["GET"]}}]}, {}]}),
+        [
+            f"{SPEC}.rules[1]: a rule without a condition allows everybody everything. The default deny of the "
+            "namespace would be worth nothing. Say from whom, as `callers` of the service."
+        ],
+    ),
+    (
+        "weights that do not add up",
+        objects("VirtualService", {"hosts": ["a"], "http": [{"route": [{"weight": 90}, {"weight": 20}]}]}),
+        [
+            f"{SPEC}.http[0].route: the weights add up to 110. Istio takes them for shares of that sum, and nobody "
+            "sees what is meant. Make them add up to 100, each given."
+        ],
+    ),
+    (
+        "words that are gone",
+        objects(
+            "DestinationRule",
+            {
+                "host": "a",
+                "trafficPolicy": {
+                    "loadBalancer": {"simple": "LEAST_CONN"},
+                    "outlierDetection": {"consecutiveErrors": 5},
+                },
+            },
+        ),
+        [
+            f"{SPEC}.trafficPolicy.loadBalancer.simple: LEAST_CONN is gone. Istio takes it for LEAST_REQUEST, and one "
+            "day for an error. Write LEAST_REQUEST.",
+            f"{SPEC}.trafficPolicy.outlierDetection.consecutiveErrors: `consecutiveErrors` is gone. Nothing would be "
+            "ejected. Write `consecutive5xxErrors`.",
+        ],
+    ),
+    (
+        "regions without outlier detection",
+        objects("DestinationRule", {"host": "a", "trafficPolicy": {"loadBalancer": LOCALITY}}),
+        [
+            f"{SPEC}.trafficPolicy.loadBalancer.localityLbSetting: there is no outlier detection beside it. Istio does "
+            "not see that endpoints are bad, and requests stay with them. Add `outlierDetection` with "
+            "`maxEjectionPercent: 100`."
+        ],
+    ),
+    (
+        "regions with an outlier detection that keeps the last",
+        objects(
+            "DestinationRule",
+            {"host": "a", "trafficPolicy": {"loadBalancer": LOCALITY, "outlierDetection": {"interval": "1s"}}},
+        ),
+        [
+            f"{SPEC}.trafficPolicy.outlierDetection: the outlier detection beside it does not eject every endpoint. "
+            "The last bad ones of a region keep their requests (default 10 %: none of fewer than ten is ejected). Set "
+            "`maxEjectionPercent: 100`."
+        ],
+    ),
+    (
+        "shares and a failover",
+        objects(
+            "DestinationRule",
+            {
+                "host": "a",
+                "trafficPolicy": {
+                    "loadBalancer": {"localityLbSetting": {"distribute": [{}], "failover": [{}]}},
+                    "outlierDetection": ALL_EJECTED,
+                },
+            },
+        ),
+        [
+            f"{SPEC}.trafficPolicy.loadBalancer.localityLbSetting: there is `distribute` with a failover. Istio "
+            "refuses it. Keep one of the two."
+        ],
+    ),
+    (
+        "subset twice",
+        objects("DestinationRule", {"host": "a", "subsets": [{"name": "v1"}, {"name": "v1"}]}),
+        [f"{SPEC}.subsets[1].name: `v1` is there twice. Istio refuses it. Name it once."],
+    ),
+    (
+        "gateway of every host",
+        objects("Gateway", {"servers": [{"hosts": ["exam/*"]}, {"hosts": ["*"], "tls": {"mode": "AUTO_PASSTHROUGH"}}]}),
+        [
+            f"{SPEC}.servers[0].hosts[0]: `exam/*` takes every host. Requests for names that nobody declared would be "
+            "let in. Name the hosts.",
+            f"{SPEC}.servers[1].hosts[0]: `*` takes every host. Requests for names that nobody declared would be let "
+            "in. Write `*.local`.",
+        ],
+    ),
+    (
+        "module without a sum",
+        objects("WasmPlugin", {"url": "oci://registry.example.com/a:1"}),
+        [
+            f"{SPEC}.sha256: the module is not pinned by a sum. What proxies run could be replaced by whoever may "
+            "write to where it lies. Add `sha256`, or say it in `istio-mesh:extensions.wasm`."
+        ],
+    ),
+    (
+        "Telemetry of the whole mesh",
+        objects("Telemetry", {"tracing": []}, namespace="istio-system"),
+        [
+            f"{SPEC}: the mesh-wide Telemetry is made from `istio-mesh:telemetry`. Of two for the whole mesh Istio "
+            "takes the older one. Say it in `istio-mesh:telemetry`, or name a namespace or a workload."
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "faults"), [pytest.param(c, f, id=i) for i, c, f in CASES])
+def test_a_fault_is_told_with_path_cause_consequence_and_cure(
+    tmp_path: Path, changes: dict[str, Any], faults: list[str]
+) -> None:
+    assert faults_of(tmp_path, changes) == faults
+
+
+def test_an_object_goes_to_its_clusters_in_the_version_that_istio_serves(tmp_path: Path) -> None:
+    everywhere, somewhere = FILTER["objects"][0], {**FILTER["objects"][0], "name": "here", "clusters": ["use1"]}
+    stack = stack_config(tmp_path, objects=[everywhere, somewhere])
+    assert [found.name for found in own_objects(stack.objects, "use1")] == ["own", "here"]
+
+    def program() -> None:
+        mesh = rooms.mesh(stack)
+        for cluster in mesh.clusters:
+            OwnObjects(
+                f"{cluster.name}-own",
+                stack.objects,
+                mesh=stack.mesh,
+                cluster=cluster,
+                namespaces={},
+                depends_on=mesh.control_planes[cluster.name].ready,
+            )
+
+    made = [found for found in mocks.run(program).of_type("EnvoyFilter") if found.custom]
+    assert sorted(found.name for found in made) == ["use1-own-exam.here", "use1-own-exam.own", "usw2-own-exam.own"]
+    assert {found.inputs["apiVersion"] for found in made} == {"networking.istio.io/v1alpha3"}
+    assert all(f"{found.name[:4]}-mesh-istiod-1-31" in found.dependencies for found in made)

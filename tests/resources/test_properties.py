@@ -1,0 +1,196 @@
+"""What holds for every stack of services: Istio takes what is rendered, and the order of keys means nothing."""
+
+import json
+import random
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from components.config import StackConfig
+from components.config.loading import check
+from tests.builders import Yaml, stack
+from tests.services import manifests, objects
+
+CLUSTERS = ("use1", "usw2")
+ISTIOCTL = shutil.which("istioctl") or str(Path(__file__).parents[2] / ".lab" / "bin" / "istioctl")
+NAMES = ("exam/api", "exam/web", "exam/shadow", "results/store")
+HOSTS = ("exam-platform.com", "api.exam-platform.com")
+SERVERS = {
+    "ingress": {"servers": [{"hosts": [host], "tls": {"existingSecret": f"tls-{i}"}} for i, host in enumerate(HOSTS)]}
+}
+
+SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
+"""Most stacks that are drawn are not valid, which is left to the model to say."""
+
+durations = st.sampled_from(["1s", "5s", "90s", "2m"])
+counts = st.integers(1, 5000)
+paths = st.sampled_from(["/a", "/a/*", "/a/b/*", "/api/v1/*", "/health", "/x/y"])
+headers = st.dictionaries(st.sampled_from(["user-type", "x-a", "x-b"]), st.sampled_from(["1", "premium"]), min_size=1)
+
+
+def maybe(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Yaml]:
+    """A map with any of these fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+versions = st.sampled_from([["v1", "v2"], {"v1": {}, "v2": {"labels": {"track": "new", "version": "2"}}}])
+pools = maybe(
+    maxConnections=counts,
+    connectTimeout=durations,
+    maxPendingRequests=counts,
+    maxRequests=counts,
+    maxRequestsPerConnection=counts,
+    maxRetries=counts,
+    idleTimeout=durations,
+    http2=st.booleans(),
+)
+plain_settings = maybe(
+    pool=pools,
+    loadBalancing=st.sampled_from(["LEAST_REQUEST", "ROUND_ROBIN", "RANDOM"]),
+    outliers=maybe(consecutiveErrors=counts, gatewayErrorsOnly=st.booleans(), interval=durations),
+)
+affine_settings = maybe(
+    pool=pools,
+    affinity=st.sampled_from([{"cookie": {"name": "s", "ttl": "1h"}}, {"header": "x-a"}, {"sourceAddress": True}]),
+)
+port_settings = plain_settings | affine_settings
+traffic = st.builds(
+    lambda base, ports: {**base, "ports": ports}, port_settings, st.dictionaries(st.just("http"), port_settings)
+)
+weights = st.integers(0, 100).map(lambda share: {"v1": share, "v2": 100 - share})
+routes: st.SearchStrategy[Yaml] = st.fixed_dictionaries(
+    {"match": maybe(path=paths, headers=headers, methods=st.sampled_from([["GET"], ["PUT", "GET"], ["POST"]]))},
+    optional={
+        "weights": weights,
+        "timeout": durations,
+        "retries": maybe(attempts=st.integers(1, 10)),
+        "fault": st.sampled_from([{"delay": "2s", "percent": 10}, {"abort": 503, "percent": 1}]),
+        "mirror": st.just({"to": "exam/shadow"}),
+    },
+)
+rollouts = st.sampled_from(
+    [
+        {},
+        {"canary": {"to": "v2", "percent": 10, "header": {"canary-user": "true"}}},
+        {"blueGreen": {"active": "v1", "preview": {"header": {"deployment-type": "green"}}}},
+    ]
+)
+regions = st.sampled_from(
+    [
+        {},
+        {"regions": ["usw2"]},
+        {"failover": {"use1": "usw2", "usw2": "use1"}},
+        {"distribute": {"use1": {"use1": 80, "usw2": 20}}},
+    ]
+)
+protections = maybe(
+    access=st.sampled_from([{"jwt": {"issuers": ["exam"]}, "roles": {"admin": ["/admin/*"]}}]),
+    rateLimit=st.just({"requests": 100, "per": "60s"}),
+    maxRequestBody=st.just("1Mi"),
+)
+callers = st.lists(st.sampled_from(NAMES), unique=True)
+
+
+@st.composite
+def services(draw: st.DrawFn, name: str) -> Yaml:
+    """One service; what is not valid is left to `check`."""
+    ports = draw(st.sampled_from([{"http": 8080}, {"http": 8080, "grpc": 9090, "tcp": 9000}]))
+    said: Yaml = {"ports": ports, "versions": draw(versions), "callers": draw(callers), "traffic": draw(traffic)}
+    said |= draw(rollouts) | draw(regions) | draw(protections)
+    if name != "exam/shadow":
+        conditions = routes.filter(lambda route: "path" in route["match"])
+        said["routes"] = draw(st.lists(conditions, max_size=3, unique_by=lambda route: route["match"]["path"]))
+    return said
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> Yaml:
+    """What a stack says of its services."""
+    said = {name: draw(services(name)) for name in NAMES}
+    # The shadow has every port that a copy may come from.
+    said["exam/shadow"]["ports"] = {"http": 8080, "grpc": 9090, "tcp": 9000}
+    said["exam/web"]["hosts"] = [HOSTS[0]]
+    said["exam/api"]["hosts"] = [HOSTS[1], {"host": HOSTS[0], "paths": draw(st.lists(paths, min_size=1, unique=True))}]
+    external = {"hosts": ["api.payments.com"], "ports": {"https": 443}, "callers": ["exam/web"]}
+    issuer = {
+        "issuer": "https://login.example.com",
+        "jwksUri": "https://login.example.com/keys",
+        "audiences": ["exam"],
+    }
+    protected = any("access" in service for service in said.values())
+    return {
+        "services": said,
+        "egress": {"payments": external},
+        **({"issuers": {"exam": issuer}} if protected else {}),
+    }
+
+
+def shuffled(value: Any, seed: random.Random) -> Any:
+    """The same with the keys of every map in another order."""
+    if isinstance(value, dict):
+        items = list(value.items())
+        seed.shuffle(items)
+        return {key: shuffled(item, seed) for key, item in items}
+    return [shuffled(item, seed) for item in value] if isinstance(value, list) else value
+
+
+def config_of(folder: Path, said: Yaml) -> StackConfig:
+    config, _ = check(stack(folder, CLUSTERS, gateways=SERVERS, **said))
+    assume(config is not None)
+    assert config is not None
+    return config
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stack")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@given(said=stacks(), seed=st.randoms(use_true_random=False))
+def test_the_order_of_keys_means_nothing(folder: Path, said: Yaml, seed: random.Random) -> None:
+    one = config_of(folder, said)
+    other = config_of(folder, shuffled(said, seed))
+    for cluster in CLUSTERS:
+        assert json.dumps([found.manifest({}) for found in objects(one, cluster)]) == json.dumps(
+            [found.manifest({}) for found in objects(other, cluster)]
+        )
+
+
+@pytest.mark.istioctl
+@pytest.mark.skipif(not Path(ISTIOCTL).exists(), reason="no istioctl in PATH, nor of the lab")
+# Not made smaller: each try takes seconds, and the messages name the object.
+@settings(phases=[Phase.generate], max_examples=10, deadline=None, suppress_health_check=SLOW)
+@given(said=stacks())
+def test_istio_takes_what_is_rendered(folder: Path, said: Yaml) -> None:
+    config = config_of(folder, said)
+    for cluster in CLUSTERS:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            # JSON first: objects that two specs share would become anchors.
+            yaml.safe_dump_all(json.loads(json.dumps(manifests(config, cluster))), file)
+            file.flush()
+            validated = subprocess.run([ISTIOCTL, "validate", "-f", file.name], capture_output=True, text=True)
+            assert validated.returncode == 0, validated.stderr
+            analysed = subprocess.run(
+                [ISTIOCTL, "analyze", "-A", "--use-kube=false", "--failure-threshold", "Warning", file.name],
+                capture_output=True,
+                text=True,
+            )
+            found = [line for line in analysed.stdout.splitlines() if line and not _expected(line)]
+            assert found == []
+
+
+def _expected(line: str) -> bool:
+    """Messages that every stack may have.
+
+    That an EnvoyFilter is one is said of each; a policy's pods are not among the manifests; a path of a host may lie
+    within another one of the same service, where one of the two routes is never needed.
+    """
+    return any(code in line for code in ("[IST0133]", "[IST0127]", "[IST0131]"))

@@ -1,0 +1,136 @@
+"""What is rendered as a whole: the same whatever the order of keys, and taken by Istio's own checks.
+
+The checks need istioctl, which `make up` puts into `.lab/bin`; without one on PATH or there they are skipped.
+"""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from components.config import StackConfig
+from components.resources.namespaces import stub_spec
+from tests.builders import Yaml, stack_config
+from tests.stacks import EXAM, rendered, stacks
+
+REPOSITORY = Path(__file__).parents[1]
+ISTIOCTL = shutil.which("istioctl", path=str(REPOSITORY / ".lab" / "bin")) or shutil.which("istioctl")
+
+_PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def documents(stack: StackConfig, cluster: str) -> list[dict[str, Any]]:
+    return [found.manifest({}) for found in rendered(stack, cluster)]
+
+
+def turned(value: Any) -> Any:
+    """The same with the keys of every map in the opposite order."""
+    if isinstance(value, dict):
+        return {key: turned(item) for key, item in reversed(value.items())}
+    return [turned(item) for item in value] if isinstance(value, list) else value
+
+
+@_PROPERTY
+@given(changes=stacks())
+def test_the_order_of_keys_changes_nothing(tmp_path: Path, changes: Yaml) -> None:
+    one, other = stack_config(tmp_path, **changes), stack_config(tmp_path, **turned(changes))
+    for cluster in ("use1", "usw2"):
+        assert json.dumps(documents(one, cluster)) == json.dumps(documents(other, cluster))
+
+
+@_PROPERTY
+@given(changes=stacks())
+def test_no_two_objects_of_a_cluster_have_one_name(tmp_path: Path, changes: Yaml) -> None:
+    stack = stack_config(tmp_path, **changes)
+    for cluster in ("use1", "usw2"):
+        names = [(found.kind, found.namespace, found.name) for found in rendered(stack, cluster)]
+        assert len(set(names)) == len(names)
+
+
+def istioctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert ISTIOCTL is not None
+    return subprocess.run([ISTIOCTL, *arguments], capture_output=True, text=True, timeout=300, check=False)
+
+
+needs_istioctl = pytest.mark.skipif(ISTIOCTL is None, reason="there is no istioctl on PATH and none in .lab/bin")
+
+
+@pytest.mark.istioctl
+@needs_istioctl
+def test_istio_takes_the_exam_platform(tmp_path: Path) -> None:
+    stack = stack_config(tmp_path, **EXAM)
+    for cluster in ("use1", "usw2"):
+        file = tmp_path / f"{cluster}.yaml"
+        file.write_text(yaml.safe_dump_all(documents(stack, cluster)))
+        done = istioctl("validate", "-f", str(file))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.istioctl
+@needs_istioctl
+def test_istio_takes_whatever_the_models_take(tmp_path: Path) -> None:
+    """In bulk: one run over the objects of many stacks, each in namespaces of its own file."""
+    collected: list[dict[str, Any]] = []
+
+    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
+    @given(changes=stacks())
+    def collect(changes: Yaml) -> None:
+        stack = stack_config(tmp_path, **changes)
+        collected.extend(found for cluster in ("use1", "usw2") for found in documents(stack, cluster))
+
+    collect()
+    file = tmp_path / "all.yaml"
+    unique = {json.dumps(found, sort_keys=True): found for found in collected}
+    file.write_text(yaml.safe_dump_all(unique.values()))
+    done = istioctl("validate", "-f", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(unique) > 100
+
+
+@pytest.mark.istioctl
+@needs_istioctl
+def test_istio_finds_nothing_to_say_of_the_exam_platform(tmp_path: Path) -> None:
+    stack = stack_config(tmp_path, **EXAM)
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.safe_dump_all([*surroundings(stack), *documents(stack, "use1")]))
+    done = istioctl("analyze", "--all-namespaces", "--use-kube=false", "--output=json", str(file))
+    # IST0133: an EnvoyFilter is warned about because it is one.
+    found = [message for message in json.loads(done.stdout) if message["code"] != "IST0133"]
+    assert (done.returncode, found) == (0, []), done.stdout + done.stderr
+
+
+@pytest.mark.istioctl
+@needs_istioctl
+def test_the_check_above_sees_a_version_that_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    written = yaml.safe_dump_all(documents(stack_config(tmp_path, **EXAM), "use1"))
+    file.write_text(written.replace("subset: canary", "subset: nowhere"))
+    done = istioctl("analyze", "--all-namespaces", "--use-kube=false", "--output=json", str(file))
+    assert "IST0101" in {message["code"] for message in json.loads(done.stdout)}
+
+
+def surroundings(stack: StackConfig) -> list[dict[str, Any]]:
+    """What the objects name and others make: namespaces, Services, the ingress's pods and certificates."""
+    namespaces = [
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"istio-injection": "enabled"}},
+        }
+        for name in stack.platform.namespaces("use1")
+    ]
+    services = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": service.name, "namespace": service.namespace},
+            "spec": {**stub_spec(service), "selector": service.selector},
+        }
+        for service in stack.platform.present("use1")
+    ]
+    return [*namespaces, *services]
