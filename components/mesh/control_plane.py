@@ -39,6 +39,9 @@ class ControlPlane(pulumi.ComponentResource):
     reader_account: str
     """Name of the service account in `namespace` by which peers read this cluster."""
 
+    proxy_digest: str
+    """Differs when the proxies that istiod injects would: see `values.proxy_digest`."""
+
     ready: tuple[pulumi.Resource, ...]
     """What must exist before anything that needs istiod: injected pods, Istio's resources."""
 
@@ -56,6 +59,7 @@ class ControlPlane(pulumi.ComponentResource):
         self.namespace = NAMESPACE
         self.version = config.version
         self.reader_account = READER_ACCOUNT
+        self.proxy_digest = values.proxy_digest(config, trust)
 
         labels = common_labels("control-plane", mesh_id=config.id)
         remains = Remains(

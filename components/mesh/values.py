@@ -4,15 +4,20 @@ Read against the charts of Istio 1.29 to 1.31 (manifests/charts in its source). 
 root by the istiod chart, and are written there directly; the gateway chart's schema refuses unknown keys.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from components.config.gateways import EastWestConfig, IngressConfig
 from components.config.mesh import MeshConfig
 from components.config.trust import TrustConfig
-from components.config.workload import AmountsConfig, Percent, ReplicasConfig, ResourcesConfig
+from components.config.workload import AmountsConfig, ResourcesConfig
 
 Values = dict[str, Any]
+
+PROXY_ANNOTATION = "istio-mesh/proxy"
+"""On gateways' pods: a digest of what istiod's webhook makes them of."""
 
 DEFAULT_TAG = "default"
 """Revision tag of the namespaces labelled `istio-injection: enabled`."""
@@ -67,24 +72,34 @@ def istiod_values(mesh: MeshConfig, trust: TrustConfig, *, cluster: str, network
     }
 
 
-def ingress_values(mesh: MeshConfig, config: IngressConfig, *, release: str) -> Values:
-    """Chart `gateway` for requests from outside, installed as `release`."""
-    return _gateway(mesh, config.replicas, config.target_cpu, config.resources, release)
+def proxy_digest(mesh: MeshConfig, trust: TrustConfig) -> str:
+    """Differs when injected proxies would: by image or by configuration.
+
+    A gateway's Deployment names neither, since istiod's webhook fills them in: without a digest in it the running
+    pods would stay as they were.
+    """
+    injected = [_images(mesh), mesh.version, mesh.data_plane, _mesh_config(trust)["defaultConfig"]]
+    return hashlib.sha256(json.dumps(injected, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def east_west_values(mesh: MeshConfig, config: EastWestConfig, *, release: str, network: str) -> Values:
-    """Chart `gateway` for requests from other networks, installed as `release`.
+def ingress_values(mesh: MeshConfig, config: IngressConfig, *, release: str, proxy: str) -> Values:
+    """Chart `gateway` for requests from outside, installed as `release`; `proxy` is a `proxy_digest`."""
+    return _gateway(mesh, config, release, proxy)
+
+
+def east_west_values(mesh: MeshConfig, config: EastWestConfig, *, release: str, proxy: str, network: str) -> Values:
+    """Chart `gateway` for requests from other networks, installed as `release`; `proxy` is a `proxy_digest`.
 
     `networkGateway` labels its Service for istiod, which reads the network's address from it, and opens 15443.
     """
     return {
-        **_gateway(mesh, config.replicas, config.target_cpu, config.resources, release),
+        **_gateway(mesh, config, release, proxy),
         "networkGateway": network,
     }
 
 
 def resource_values(config: ResourcesConfig) -> Values:
-    """Requests and limits of a container. None takes a chart's own default away."""
+    """Requests and limits of a container. What is left out is the chart's own: its templates take no null for it."""
     return {"requests": _amounts(config.requests), "limits": _amounts(config.limits)}
 
 
@@ -128,9 +143,8 @@ def _mesh_config(trust: TrustConfig) -> Values:
     }
 
 
-def _gateway(
-    mesh: MeshConfig, replicas: ReplicasConfig, target_cpu: Percent, resources: ResourcesConfig, release: str
-) -> Values:
+def _gateway(mesh: MeshConfig, config: IngressConfig | EastWestConfig, release: str, proxy: str) -> Values:
+    replicas = config.replicas
     fixed = replicas.min == replicas.max
     values: Values = {
         "revision": mesh.revision,
@@ -139,9 +153,10 @@ def _gateway(
             "enabled": not fixed,
             "minReplicas": replicas.min,
             "maxReplicas": replicas.max,
-            "targetCPUUtilizationPercentage": target_cpu,
+            "targetCPUUtilizationPercentage": config.target_cpu,
         },
-        "resources": resource_values(resources),
+        "podAnnotations": {PROXY_ANNOTATION: proxy},
+        "resources": resource_values(config.resources),
         "topologySpreadConstraints": _spread({"app": release}),
         "service": {"type": "LoadBalancer"},
     }
@@ -157,10 +172,8 @@ def _images(mesh: MeshConfig) -> Values:
 
 
 def _amounts(config: AmountsConfig) -> Values:
-    return {
-        "cpu": None if config.cpu is None else str(config.cpu),
-        "memory": None if config.memory is None else str(config.memory),
-    }
+    amounts = {"cpu": config.cpu, "memory": config.memory}
+    return {key: str(amount) for key, amount in amounts.items() if amount is not None}
 
 
 def _spread(labels: Mapping[str, str]) -> list[Values]:

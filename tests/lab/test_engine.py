@@ -148,7 +148,7 @@ def life(engine: Engine, sites: Mapping[str, Site]) -> Life:
 @pytest.mark.proof("A4", "`destroy` ends with nothing left in the clusters")
 def test_destroy_leaves_nothing(life: Life, record: Callable[..., None]) -> None:
     record(seconds=round(life.destroyed.seconds, 1), deleted=life.destroyed.operations.get("delete", 0))
-    assert set(life.destroyed.operations) == {"delete"}
+    assert set(life.destroyed.operations) <= {"delete", "discard"}  # what was only read is discarded
     assert life.remained == []
     assert {region: left for region, left in life.left.items() if left} == {}
 

@@ -77,6 +77,7 @@ topologySpreadConstraints:
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector: {matchLabels: {app: istio-ingress}}
+podAnnotations: {istio-mesh/proxy: digest}
 service: {type: LoadBalancer}
 podDisruptionBudget: {minAvailable: 1}
 """
@@ -100,13 +101,13 @@ def test_istiod_is_sized_for_production_by_default(stack: StackConfig) -> None:
 
 
 def test_the_ingress_is_sized_for_production_by_default(stack: StackConfig) -> None:
-    rendered = values.ingress_values(stack.mesh, stack.gateways.ingress, release="istio-ingress")
+    rendered = values.ingress_values(stack.mesh, stack.gateways.ingress, release="istio-ingress", proxy="digest")
     assert rendered == yaml.safe_load(PRODUCTION_INGRESS)
 
 
 def test_the_east_west_gateway_stands_for_its_network(stack: StackConfig) -> None:
     rendered = values.east_west_values(
-        stack.mesh, stack.gateways.east_west, release="istio-eastwestgateway", network="n1"
+        stack.mesh, stack.gateways.east_west, release="istio-eastwestgateway", proxy="digest", network="n1"
     )
     expected = yaml.safe_load(PRODUCTION_INGRESS.replace("istio-ingress", "istio-eastwestgateway"))
     assert rendered == expected | {"networkGateway": "n1"}
@@ -128,7 +129,7 @@ def test_a_fixed_number_of_replicas_needs_no_autoscaler_and_one_no_disruption_bu
     assert rendered["autoscaleEnabled"] is False
     assert rendered["replicaCount"] == 1
     assert not {"autoscaleMin", "autoscaleMax", "cpu"} & set(rendered)
-    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress")
+    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress", proxy="digest")
     assert gateway["autoscaling"]["enabled"] is False
     assert gateway["replicaCount"] == 1
     assert "podDisruptionBudget" not in gateway
@@ -136,7 +137,7 @@ def test_a_fixed_number_of_replicas_needs_no_autoscaler_and_one_no_disruption_bu
 
 def test_two_fixed_replicas_keep_their_disruption_budget(tmp_path: Path) -> None:
     config = builders.stack_config(tmp_path, gateways={"ingress": {"replicas": {"min": 2, "max": 2}}})
-    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress")
+    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress", proxy="digest")
     assert (gateway["replicaCount"], gateway["podDisruptionBudget"]) == (2, {"minAvailable": 1})
 
 
@@ -167,13 +168,27 @@ def test_lifetimes_reach_istiod_and_the_agents_in_gos_notation(tmp_path: Path) -
     assert rendered["meshConfig"]["defaultConfig"]["proxyMetadata"]["SECRET_TTL"] == "1h30m"
 
 
-def test_a_limit_that_is_left_out_takes_the_charts_default_away(tmp_path: Path) -> None:
+def test_what_is_left_out_is_left_to_the_chart(tmp_path: Path) -> None:
     proxies = {"resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "256Mi"}}}
     rendered = istiod(with_mesh(tmp_path, proxies=proxies))
     assert rendered["global"]["proxy"]["resources"] == {
-        "requests": {"cpu": "100m", "memory": None},
-        "limits": {"cpu": None, "memory": "256Mi"},
+        "requests": {"cpu": "100m"},
+        "limits": {"memory": "256Mi"},
     }
+
+
+def test_gateways_are_restarted_for_another_proxy_and_for_nothing_else(tmp_path: Path) -> None:
+    """Their Deployments do not name the proxy's image and configuration: istiod's webhook fills them in."""
+
+    def digest(mesh: dict[str, Any] | None = None, **certificates: str) -> str:
+        trust = {"trustDomain": "exam-platform.local", "workloadCertificates": certificates}
+        config = builders.stack_config(tmp_path, mesh={"id": "exam", **(mesh or {})}, trust=trust)
+        return values.proxy_digest(config.mesh, config.trust)
+
+    assert digest() == digest({"istiod": {"targetCpu": 50}})
+    assert digest() != digest({"images": {"tag": "1.31.0-mine"}})
+    assert digest() != digest({"version": "1.31.1"})
+    assert digest() != digest(lifetime="12h")
 
 
 def test_environment_values_are_strings(tmp_path: Path) -> None:
