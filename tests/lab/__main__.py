@@ -1,7 +1,7 @@
 """Runs the proofs against the running lab: `python -m tests.lab [options of pytest]`.
 
-All of them, with the promised rows and the evidence file. Where the options choose some (a path below tests/lab, -k, -m),
-only the table is printed: a part is no evidence of the whole.
+All of them, with the promised rows and the evidence file. Where the options choose some (a path below tests/lab, -k,
+-m), only the table is printed: a part is no evidence of the whole.
 """
 
 import sys
