@@ -5,10 +5,10 @@
 PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
-STACK  ?= local
 
 # Options of `make up`: `make up LATENCY=60ms LOSS=0.1%` puts a distance between the regions.
-UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS))
+# `make up KEEP=1` leaves what was made when a step fails, to look at it.
+UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv up down status test test-tenant lint prove bench schema
@@ -20,8 +20,9 @@ help: ## This list
 $(VENV)/.stamp: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=/path/to/it")'
 	@echo "Python environment: $(VENV)"
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@# One whose making was cut off has no pip that works: it is made anew.
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 venv: $(VENV)/.stamp ## The Python environment, made once and kept up to date
@@ -38,18 +39,18 @@ status: venv ## What runs in each region, and how to send the first request
 test: venv ## Unit tests, without root or clusters
 	@$(RUN) -m pytest
 
-test-tenant: ## Tests of the sample tenant, a Go program
-	@cd lab/tenant && go test ./...
+test-tenant: venv ## Tests of the sample tenant, a Go program
+	@$(RUN) -m lab.tools go -C lab/tenant test ./...
 
 lint: venv ## ruff and pyright
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m pyright
 
-prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
+prove: venv ## Every claim by traffic in the running lab
 	@$(RUN) -m tests.lab
 
-bench: venv ## Times and memory, beside the documented istioctl steps; writes .lab/bench.json
+bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down
 	@$(RUN) -m lab bench
 
 schema: venv ## The JSON schema of the stack files, from the models

@@ -1,6 +1,9 @@
 """The mesh, along the data's way: config, clusters, trust, mesh, resources, outputs."""
 
+from collections.abc import Mapping
+
 import pulumi
+import pulumi_kubernetes as kubernetes
 
 from components import outputs
 from components.clusters import provision
@@ -22,6 +25,9 @@ from components.resources import (
     Scopes,
     Traffic,
 )
+from components.resources.egress import egress_objects
+from components.resources.extensions import extension_objects
+from components.resources.objects import own_objects
 from components.trust import Authorities, RemoteSecrets
 
 config = load(pulumi.Config())
@@ -45,7 +51,7 @@ for cluster in clusters:
         trust=config.trust,
         cluster=cluster,
         intermediate=authorities.intermediates[cluster.name],
-        telemetry=config.telemetry,
+        declared=config.declared,
     )
     gateway = gateways[cluster.name] = MeshGateways(
         child(cluster.name, "gateways"), config.gateways, mesh=mesh, cluster=cluster, control_plane=control_plane
@@ -65,80 +71,90 @@ for cluster in clusters:
         gateways=gateway,
         certificates=certificates,
     )
-    namespaces = MeshNamespaces(
-        child(cluster.name, "namespaces"), platform, mesh=mesh, cluster=cluster, control_plane=control_plane
-    ).by_name
-    MeshSecurity(
+    # Until the stack says its services, nothing may be refused, and a concern that it says nothing of has no part here.
+    serves = bool(platform.namespaces(cluster.name))
+    of_services: Mapping[str, kubernetes.core.v1.Namespace] = {}
+    if serves:
+        of_services = MeshNamespaces(
+            child(cluster.name, "namespaces"), platform, mesh=mesh, cluster=cluster, control_plane=control_plane
+        ).by_name
+    security = MeshSecurity(
         child(cluster.name, "security"),
         config.security,
         mesh=mesh,
         cluster=cluster,
         control_plane=control_plane,
-        namespaces=namespaces,
+        namespaces=of_services,
     )
-    Access(
-        child(cluster.name, "access"),
-        platform,
-        issuers=config.issuers,
-        security=config.security,
-        trust=config.trust,
-        mesh=mesh,
-        cluster=cluster,
-        namespaces=namespaces,
-        depends_on=control_plane.ready,
-    )
-    Egress(child(cluster.name, "egress"), platform, mesh=mesh, cluster=cluster, depends_on=control_plane.ready)
-    Scopes(
-        child(cluster.name, "scopes"),
-        platform,
-        mesh=mesh,
-        cluster=cluster,
-        namespaces=namespaces,
-        always=config.telemetry.hosts,
-        depends_on=control_plane.ready,
-    )
-    traffic = Traffic(
-        child(cluster.name, "traffic"),
-        platform,
-        mesh=mesh,
-        regions=regions,
-        cluster=cluster,
-        namespaces=namespaces,
-        depends_on=control_plane.ready,
-    )
-    Routing(
-        child(cluster.name, "routing"),
-        platform,
-        mesh=mesh,
-        cluster=cluster,
-        namespaces=namespaces,
-        rules=traffic.rules,
-        depends_on=[*control_plane.ready, *gateway.ready],
-    )
-    MeshTelemetry(
-        child(cluster.name, "telemetry"),
-        config.telemetry,
-        mesh=mesh,
-        cluster=cluster,
-        depends_on=control_plane.ready,
-    )
-    Extensions(
-        child(cluster.name, "extensions"),
-        config.extensions,
-        platform=platform,
-        mesh=mesh,
-        cluster=cluster,
-        namespaces=namespaces,
-        depends_on=control_plane.ready,
-    )
-    OwnObjects(
-        child(cluster.name, "objects"),
-        config.objects,
-        mesh=mesh,
-        cluster=cluster,
-        namespaces=namespaces,
-        depends_on=control_plane.ready,
-    )
+    namespaces = {**of_services, **security.namespaces}
+    if serves:
+        Access(
+            child(cluster.name, "access"),
+            platform,
+            issuers=config.issuers,
+            security=config.security,
+            trust=config.trust,
+            mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            depends_on=control_plane.ready,
+        )
+        Scopes(
+            child(cluster.name, "scopes"),
+            platform,
+            mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            always=config.telemetry.hosts,
+            depends_on=control_plane.ready,
+        )
+        traffic = Traffic(
+            child(cluster.name, "traffic"),
+            platform,
+            mesh=mesh,
+            regions=regions,
+            cluster=cluster,
+            namespaces=namespaces,
+            depends_on=control_plane.ready,
+        )
+        Routing(
+            child(cluster.name, "routing"),
+            platform,
+            mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            rules=traffic.rules,
+            depends_on=[*control_plane.ready, *gateway.ready],
+        )
+    if egress_objects(platform, cluster.name):
+        Egress(child(cluster.name, "egress"), platform, mesh=mesh, cluster=cluster, depends_on=control_plane.ready)
+    if config.declared.telemetry is not None:
+        MeshTelemetry(
+            child(cluster.name, "telemetry"),
+            config.declared.telemetry,
+            mesh=mesh,
+            cluster=cluster,
+            depends_on=control_plane.ready,
+        )
+    if extension_objects(config.extensions, platform.running(cluster.name)):
+        Extensions(
+            child(cluster.name, "extensions"),
+            config.extensions,
+            platform=platform,
+            mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            depends_on=control_plane.ready,
+        )
+    if own_objects(config.objects, cluster.name):
+        OwnObjects(
+            child(cluster.name, "objects"),
+            config.objects,
+            mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            depends_on=control_plane.ready,
+        )
     ready += [*gateway.ready, *cross_network.ready]
 
 RemoteSecrets("remote", config.trust.remote_tokens, clusters=clusters, control_planes=control_planes, gateways=ready)

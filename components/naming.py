@@ -5,6 +5,9 @@ Logical names (`child`) are a stable contract: renaming one replaces the resourc
 
 PROJECT = "istio-mesh"
 
+PART_OF = "app.kubernetes.io/part-of"
+"""Label by which this project knows what it made."""
+
 DNS_LABEL_LIMIT = 63
 """Names of namespaces, Services and values of labels (RFC 1123)."""
 
@@ -35,7 +38,7 @@ def common_labels(component: str, *, mesh_id: str) -> dict[str, str]:
     """
     return {
         "app.kubernetes.io/managed-by": "pulumi",
-        "app.kubernetes.io/part-of": PROJECT,
+        PART_OF: PROJECT,
         "app.kubernetes.io/component": component,
         "istio-mesh/mesh-id": mesh_id,
     }

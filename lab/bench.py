@@ -23,11 +23,10 @@ from rich.table import Table
 from lab import baseline, cgroups, environment
 from lab.baseline import Baseline
 from lab.errors import LabError
+from lab.images import REPOSITORY
 from lab.paths import Paths
 from lab.regions import Topology
-
-IMAGES = ("localhost/istio-mesh", "1.31.0")
-"""Hub and tag of the lab's images, as Pulumi.local.yaml has them."""
+from lab.tools.catalogue import ISTIO
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,7 @@ def bench(topology: Topology, paths: Paths, *, rounds: int, console: Console) ->
     with baseline.secrets_folder() as folder:
         secrets = Path(folder)
         baseline.make_certificates(topology, secrets)
+        console.print("Every round begins without a lab: a running one is taken down now.")
         commands.lab("down")
         for index in range(rounds):
             console.print(f"round {index + 1} of {rounds}", style="bold")
@@ -153,8 +153,7 @@ class _Commands:
 
     def __init__(self, topology: Topology, paths: Paths, console: Console) -> None:
         self._topology, self._paths, self._console = topology, paths, console
-        hub, tag = IMAGES
-        self.baseline = Baseline(topology, self._environment, hub=hub, tag=tag)
+        self.baseline = Baseline(topology, self._environment, hub=REPOSITORY, tag=ISTIO)
 
     @property
     def _environment(self) -> Mapping[str, str]:

@@ -16,8 +16,16 @@ from lab.waiting import wait_for
 PARENT = "istio-mesh-lab"
 CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
 """What the kubelet and runc use of version 2, where controllers have to be handed down."""
+NEEDED = ("cpu", "cpuset", "memory", "pids")
+"""The kubelet does not start without the first three (pkg/kubelet/cm, validateSystemRequirements), nor a pod without
+the last.
+"""
 COMPONENTS = "components"
 """Version 2 allows processes only in leaves: a region's own components get one beside those of its pods."""
+ENGINE = "engine"
+"""The group of Pulumi's engine and its plugins, so that those of a killed `up` are found; no region has this name."""
+JOIN = 'for group in $JOIN; do echo 0 >"$group/cgroup.procs"; done; unset JOIN;'
+"""A shell's lines that put itself (0) into the groups that the variable JOIN names."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Hierarchy:
 def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
     """The trees that a region uses: all of version 1 where the machine has them, else the one of version 2.
 
-    A machine with both (hybrid) keeps its controllers in version 1, so version 2 is left out there.
+    A machine with both (hybrid) has its controllers in one of them; the one that has `memory` is taken.
     """
     text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
     first: dict[Path, Hierarchy] = {}
@@ -60,13 +68,40 @@ def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
             first[mount] = Hierarchy(mount, ",".join(known))
         elif kind == "cgroup2":
             second[mount] = Hierarchy(mount, "")
-    return list(first.values()) or list(second.values())[:1]
+    with_memory = any("memory" in tree.options.split(",") for tree in first.values())
+    return list(first.values()) if with_memory else list(second.values())[:1]
+
+
+def missing_controllers() -> list[str]:
+    """The controllers that the kubelet needs and this machine does not have (or has switched off)."""
+    available: set[str] = set()
+    for tree in hierarchies():
+        listed = (tree.mount / "cgroup.controllers").read_text() if tree.unified else tree.options.replace(",", " ")
+        available.update(listed.split())
+    return [name for name in NEEDED if name not in available]
 
 
 def create(region: str) -> None:
     """Make a region's groups, and the lab's parent of them where it is missing."""
+    for group, tree in zip(_create(region), hierarchies(), strict=True):
+        if tree.unified:
+            (group / COMPONENTS).mkdir(exist_ok=True)
+
+
+def create_engine() -> list[Path]:
+    """The engine's group in each tree, made where it is missing."""
+    return _create(ENGINE)
+
+
+def joining(groups: Sequence[Path], *command: str) -> tuple[str, ...]:
+    """The words that run a command in control groups."""
+    # No path of a group has a space: they are the mounts of this machine's control groups and the lab's own names.
+    return ("/bin/sh", "-ec", f'JOIN=$1; shift; {JOIN} exec "$@"', "join", " ".join(map(str, groups)), *command)
+
+
+def _create(name: str) -> list[Path]:
     for tree in hierarchies():
-        chain = [tree.mount / PARENT, tree.mount / PARENT / region]
+        chain = [tree.mount / PARENT, tree.mount / PARENT / name]
         for directory in chain:
             directory.mkdir(exist_ok=True)
             if tree.unified:
@@ -75,8 +110,7 @@ def create(region: str) -> None:
                 # A new group of version 1 has neither processors nor memory nodes, and takes no process until it has.
                 for file in ("cpuset.cpus", "cpuset.mems"):
                     (directory / file).write_text((directory.parent / file).read_text())
-        if tree.unified:
-            (chain[-1] / COMPONENTS).mkdir(exist_ok=True)
+    return roots(name)
 
 
 def delegate(region: str) -> None:
@@ -117,7 +151,7 @@ def withdraw(controllers: Sequence[str]) -> None:
 
 
 def roots(region: str) -> list[Path]:
-    """The region's group in each tree: what the region itself sees as the root."""
+    """A region's group in each tree: what the region itself sees as the root."""
     return [tree.mount / PARENT / region for tree in hierarchies()]
 
 
@@ -166,19 +200,23 @@ def memory_bytes() -> int:
     """Memory that the whole lab uses, in bytes: every process and tmpfs of its regions, without page cache that can be
     dropped.
 
-    It is what Kubernetes calls the working set: the usage of the lab's group less its inactive file pages.
+    It is what Kubernetes calls the working set: the usage of the regions' groups less their inactive file pages. The
+    engine's group is left out: what is charged to it once it has ended is its programs' files.
 
     Raises:
         LabError: No lab runs, or this machine does not account memory.
     """
     for tree in hierarchies():
-        group = tree.mount / PARENT
-        usage = group / ("memory.current" if tree.unified else "memory.usage_in_bytes")
-        if not usage.exists():
-            continue
-        name = "inactive_file" if tree.unified else "total_inactive_file"
-        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return max(0, int(usage.read_text()) - int(statistics.get(name, 0)))
+        file = "memory.current" if tree.unified else "memory.usage_in_bytes"
+        usages = [path for path in (tree.mount / PARENT).glob(f"*/{file}") if path.parent.name != ENGINE]
+        if usages:
+            name = "inactive_file" if tree.unified else "total_inactive_file"
+            return sum(_working_set(usage, name) for usage in usages)
     raise LabError(
         "The lab's memory cannot be measured: no lab runs, or the kernel has no memory controller. Start it: make up."
     )
+
+
+def _working_set(usage: Path, droppable: str) -> int:
+    statistics = dict(line.split() for line in usage.with_name("memory.stat").read_text().splitlines())
+    return max(0, int(usage.read_text()) - int(statistics.get(droppable, 0)))

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +29,6 @@ from lab.paths import Paths
 from lab.region import RegionRuntime
 from lab.regions import Topology, load_regions
 from lab.status import RegionStatus
-from lab.tools import cache, catalogue
 
 app = typer.Typer(
     name="lab",
@@ -56,13 +53,17 @@ def report(what: str) -> None:
 def sentences() -> Iterator[None]:
     """Show the lab's own errors as the sentence that they are, and end with 1.
 
-    A request to end (SIGTERM) becomes an exception, so that what was begun is taken away again.
+    A request to end (SIGTERM, or SIGHUP when the terminal goes) becomes an exception, so that what was begun is taken
+    away again.
     """
 
     def end(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # `nohup` asks for a command that outlives its terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
     try:
         yield
     except LabError as error:
@@ -74,14 +75,16 @@ def running_regions(paths: Paths, topology: Topology) -> list[RegionRuntime]:
     """The regions of this clone's lab.
 
     Raises:
-        LabError: No lab of this clone runs.
+        LabError: No lab of this clone runs, or the regions file was changed since.
     """
     preflight.check_user()
-    state = Ownership(paths).refuse_others()
+    ownership = Ownership(paths)
+    state, marker = ownership.refuse_others(), ownership.marker
     if state is State.BUILDING:
         raise LabError("The lab is being made just now: wait until `make up` has ended.")
-    if state is not State.MINE:
+    if state is not State.MINE or marker is None:
         raise LabError(NOT_RUNNING)
+    preflight.check_unchanged(marker, topology)
     toolset = tools.ensure()
     store = ImageStore(paths.images, (), toolset.path("containerd"))
     return [RegionRuntime(region, topology, toolset, paths, PAUSE, store) for region in topology.regions]
@@ -118,14 +121,7 @@ def down() -> None:
     with sentences():
         preflight.check_user()
         paths, topology = Paths(), load_regions()
-        down_module.down(Ownership(paths), topology, paths, report, iptables_save())
-
-
-def iptables_save() -> Path | None:
-    """The command that prints this machine's rules: its own or the lab's; None where neither is there."""
-    name = "iptables-save"
-    own, kept = shutil.which(name), cache.entry(catalogue.tool(name), Paths().root) / "bin" / name
-    return Path(own) if own else kept if kept.exists() else None
+        down_module.down(Ownership(paths), topology, paths, report)
 
 
 @app.command("status")
@@ -239,7 +235,9 @@ def link_command(latency: str = "0ms", loss: str = "0%") -> None:
 def bench(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is done; the medians count.")] = 3,
 ) -> None:
-    """Measure times and memory beside the documented istioctl steps. Ends with 1 when a target is missed."""
+    """Measure times and memory beside the documented istioctl steps. Takes a running lab down first, and every one that
+    it makes. Ends with 1 when a target is missed.
+    """
     with sentences():
         preflight.check_user()
         if not bench_module.bench(load_regions(), Paths(), rounds=rounds, console=console):

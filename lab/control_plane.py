@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from lab.component_model import CLUSTER_DOMAIN, Component, Setting, flags
 
 METALLB_NAMESPACE = "metallb-system"
@@ -158,7 +160,7 @@ def coredns(setting: Setting) -> Component:
     errors
     ready 127.0.0.1:8181
     kubernetes {CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {{
-        kubeconfig {setting.path("coredns.kubeconfig")}
+        kubeconfig {json.dumps(str(setting.path("coredns.kubeconfig")))}
         pods insecure
         ttl 5
     }}

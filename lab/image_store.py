@@ -8,6 +8,7 @@ file before it changes it), so regions share them as hard links; containerd's ow
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -66,6 +67,8 @@ class ImageStore:
             unfinished = self.directory / "unfinished-store"
             shutil.rmtree(unfinished, ignore_errors=True)
             link_tree(target, unfinished)
+            # After a power cut a renamed directory must not turn out to hold files without content.
+            os.sync()
             unfinished.rename(self.path)
             return True
 

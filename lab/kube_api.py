@@ -29,6 +29,7 @@ PLURALS: Mapping[str, str] = {
 """The kinds that the lab applies by itself."""
 
 FIELD_MANAGER = "istio-mesh-lab"
+"""Owner of the fields that the lab applies; what controllers and istiod add stays theirs."""
 
 
 class KubeApi:

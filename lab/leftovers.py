@@ -2,88 +2,73 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from ipaddress import IPv4Network
+import os
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab import cgroups, network, processes
+from lab import cgroups, network, processes, settings
 from lab.ownership import Marker
 from lab.paths import Paths
-from lab.regions import Topology
-from lab.settings import current
+from lab.processes import ProcessIdentity
 
-PREFIX = "lab-"
-"""How the names of the lab's network namespaces begin."""
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def lab_processes() -> dict[int, str]:
-    """Processes of a lab by their id, with their command: those in its control groups or its network namespaces."""
-    inodes = {(network.NAMESPACES / name).stat().st_ino for name in _namespaces()}
+def lab_processes(namespaces: Sequence[str]) -> dict[ProcessIdentity, str]:
+    """Processes of a lab, with their commands: those in its control groups or in its network namespaces.
+
+    Args:
+        namespaces: The exact names of those that the marker says are the lab's; a mere likeness proves nothing.
+    """
+    there = (network.NAMESPACES / name for name in namespaces)
+    inodes = {path.stat().st_ino for path in there if path.exists()}
+    # Whatever has been mounted there by now: what this process itself is in is the machine's own.
+    inodes.discard(processes.namespace_id("self", "net") or 0)
     members = cgroups.pids()
-    found: dict[int, str] = {}
+    found: dict[ProcessIdentity, str] = {}
     for pid in processes.all_pids():
-        if pid in members or processes.namespace_id(pid, "net") in inodes:
-            identity = processes.ProcessIdentity.of(pid)
+        if pid != os.getpid() and (pid in members or processes.namespace_id(pid, "net") in inodes):
+            identity = ProcessIdentity.of(pid)
             if identity is not None:
-                found[pid] = processes.command(pid)
+                found[identity] = processes.command(pid)
     return found
 
 
-def _namespaces() -> list[str]:
-    return [name for name in network.list_namespaces() if name.startswith(PREFIX)]
+def leftovers(paths: Paths, marker: Marker) -> list[str]:
+    """Everything of the marker's lab that is on this machine, each as a few words; empty after a complete `down`.
 
-
-def leftovers(
-    topology: Topology, paths: Paths, marker: Marker | None = None, iptables_save: Path | None = None
-) -> list[str]:
-    """Everything of a lab that is on this machine, each as a few words; an empty list after a complete `down`.
+    Only what the marker names is looked for: something of a like name, or a route of a like range, is someone else's.
+    Routes are not listed, as they go with the interface.
 
     Args:
-        topology: The lab's addresses and names.
-        paths: The clone's files.
-        marker: Tells which kernel settings and directories were changed.
-        iptables_save: The command that prints this machine's rules; without it they are not looked at.
+        paths: The files of the clone that asks.
+        marker: Says what was made and changed.
     """
+    there = network.list_namespaces()
     return [
-        *(f"process {pid} ({command})" for pid, command in lab_processes().items()),
-        *(f"network namespace {name}" for name in _namespaces()),
-        *(f"interface {name}" for name in network.interfaces() if name == topology.bridge.name),
-        *_mounts(paths),
-        *_routes(topology),
-        *(_rules(topology, iptables_save) if iptables_save else ()),
+        *(f"process {identity.pid} ({command})" for identity, command in lab_processes(marker.namespaces).items()),
+        *(f"network namespace {name}" for name in marker.namespaces if name in there),
+        *(f"interface {name}" for name in network.interfaces() if name == marker.interface),
+        *_mounts(paths, marker, Path("/proc/self/mountinfo").read_text()),
         *(f"control group {path}" for path in cgroups.directories()),
-        *(_changed(marker) if marker else ()),
+        *settings.still_raised(marker.settings),
+        *_directories(marker),
         *(f"directory {path}" for path in (paths.regions,) if path.exists()),
     ]
 
 
-def _mounts(paths: Paths) -> Iterator[str]:
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        place = line.split()[4]
-        if place.startswith((f"{paths.lab}/", f"{network.NAMESPACES / PREFIX}")):
+def _mounts(paths: Paths, marker: Marker, mountinfo: str) -> Iterator[str]:
+    ours = {str(network.NAMESPACES / name) for name in marker.namespaces}
+    below = (f"{paths.lab}/", f"{Paths(Path(marker.clone)).lab}/")
+    for line in mountinfo.splitlines():
+        # The kernel writes a space in a path as \040 (proc_pid_mountinfo(5)).
+        place = _OCTAL.sub(lambda match: chr(int(match[1], 8)), line.split()[4])
+        if place in ours or place.startswith(below):
             yield f"mount {place}"
 
 
-def _routes(topology: Topology) -> Iterator[str]:
-    ours = list(topology.host_ranges.values())
-    for route in network.routes():
-        if route["dst"] != "default" and any(IPv4Network(route["dst"], strict=False) == cidr for cidr in ours):
-            yield f"route to {route['dst']}"
-
-
-def _rules(topology: Topology, iptables_save: Path) -> Iterator[str]:
-    marks = [topology.bridge.name, *(str(cidr) for cidr in topology.host_ranges.values())]
-    result = subprocess.run((str(iptables_save),), capture_output=True, text=True, check=False)
-    for line in result.stdout.splitlines():
-        if any(mark in line for mark in marks):
-            yield f"iptables rule {line}"
-
-
-def _changed(marker: Marker) -> Iterator[str]:
-    for name, before in marker.settings.items():
-        if current(name) != before:
-            yield f"kernel setting {name}={current(name)} instead of {before}"
+def _directories(marker: Marker) -> Iterator[str]:
     for directory in marker.directories:
         if Path(directory).is_dir() and not any(Path(directory).iterdir()):
             yield f"directory {directory}"

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from lab import cgroups, network
 from lab.errors import LabError
 from lab.paths import RegionPaths
-from lab.processes import ProcessIdentity, namespace_pid
+from lab.processes import ProcessIdentity, namespace_id, namespace_pid
 from lab.regions import Region
 from lab.tools import Toolset
 from lab.waiting import wait_for
@@ -85,16 +85,13 @@ class RegionMachine:
             link.symlink_to(self._toolset.path(command))
         cgroups.create(self._region.name)
         pause, log = self._toolset.path("pause"), self._paths.log / f"{INIT}.log"
-        script = 'for group in $JOIN; do echo 0 >"$group/cgroup.procs"; done; exec "$@"'
         command = (
-            *("/bin/sh", "-ec", script, "region", *network.inside(self._region.namespace)),
+            *network.inside(self._region.namespace),
             *("unshare", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--propagation", "private"),
             *("/bin/sh", str(Path(__file__).with_name("region_init.sh"))),
         )
         variables = {
             "PATH": os.environ.get("PATH", os.defpath),
-            # The group that the region is to see as its root: entering a group's namespace takes the group one is in.
-            "JOIN": " ".join(str(path) for path in cgroups.roots(self._region.name)),
             "NODE_NAME": self._region.node_name,
             "DATA": str(self._paths.data),
             "CGROUPS": "\n".join(f"{tree.mount} {tree.options or '-'}" for tree in cgroups.hierarchies()),
@@ -102,7 +99,13 @@ class RegionMachine:
         }
         with log.open("ab") as output:
             outer = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables, start_new_session=True
+                # The group that the region is to see as its root: entering a group's namespace takes the one one is in.
+                cgroups.joining(cgroups.roots(self._region.name), *command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=variables,
+                start_new_session=True,
             )
 
         def ready() -> ProcessIdentity | None:
@@ -148,24 +151,17 @@ class RegionMachine:
         """
         # The shell joins the region's control groups (0 stands for itself), then leaves the command behind as an orphan
         # that the region's first process takes over, and says its id as the region counts.
-        script = (
-            'for group in $JOIN; do echo 0 >"$group/cgroup.procs"; done; unset JOIN; exec </dev/null;'
-            'setsid "$@" >>"$LOG" 2>&1 & echo $!'
-        )
+        script = f'{cgroups.JOIN} exec </dev/null; setsid "$@" >>"$LOG" 2>&1 & echo $!'
         variables = {**self.environment, **extra, "LOG": str(log), "JOIN": " ".join(map(str, cgroups.inner_leaves()))}
+        inside = namespace_id(self.require_init().pid, "pid")
         inner = int(
-            subprocess.run(
-                self.enter("/bin/sh", "-c", script, arguments[0], *arguments),
-                env=variables,
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            ).stdout
+            network.run(*self.enter("/bin/sh", "-c", script, arguments[0], *arguments), variables=variables) or 0
         )
 
         def found() -> ProcessIdentity | None:
             for pid in cgroups.pids(self._region.name):
-                if namespace_pid(pid) == inner:
+                # A container counts its processes anew: one of it may have the same id in its own namespace.
+                if namespace_pid(pid) == inner and namespace_id(pid, "pid") == inside:
                     return ProcessIdentity.of(pid)
             raise LabError(f"{self._region.name}: {arguments[0]} ended at once: {last_line(log)} (see {log}).")
 

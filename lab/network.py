@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,13 +46,19 @@ REGION_SETTINGS = {
 """Kernel settings of a region's own network namespace; none of them is the machine's."""
 
 
-def run(*command: str, check: bool = True, stdin: str | None = None) -> str:
+def run(*command: str, check: bool = True, stdin: str | None = None, variables: Mapping[str, str] | None = None) -> str:
     """Run a command and give what it wrote.
+
+    Args:
+        command: Its words.
+        check: Whether it has to end with 0.
+        stdin: What it reads; by default what the caller would.
+        variables: Its environment; by default the caller's.
 
     Raises:
         LabError: It failed; names the command and its complaint.
     """
-    result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, input=stdin, env=variables, capture_output=True, text=True, check=False)
     if check and result.returncode:
         raise LabError(f"`{' '.join(command)}` failed: {(result.stderr or result.stdout).strip()}.")
     return result.stdout
@@ -72,10 +78,8 @@ def namespaces(topology: Topology) -> list[str]:
 
 
 def create_wire(topology: Topology) -> None:
-    """Make the bridge and this machine's plug in it. Existing ones are kept."""
+    """Make the bridge and this machine's plug in it."""
     bridge = topology.bridge
-    if exists(WIRE_NAMESPACE):
-        return
     run("ip", "netns", "add", WIRE_NAMESPACE)
     _ip_batch(
         WIRE_NAMESPACE,
@@ -95,8 +99,6 @@ def create_wire(topology: Topology) -> None:
 
 def create_region(region: Region, topology: Topology) -> None:
     """Make a region's network namespace, plug it into the bridge and give it its routes."""
-    if exists(region.namespace):
-        return
     run("ip", "netns", "add", region.namespace)
     _ip_batch(
         WIRE_NAMESPACE,

@@ -10,7 +10,8 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -20,6 +21,7 @@ from lab import processes
 from lab.errors import LabError
 from lab.paths import MACHINE_STATE, Paths
 from lab.processes import ProcessIdentity
+from lab.waiting import wait_for
 
 MARKER = "owner.json"
 LOCK = "lock"
@@ -91,12 +93,15 @@ class State(Enum):
     BUILDING = "another `up` makes it just now"
 
 
-def judge(marker: Marker | None, clone: Path, boot: str, alive: frozenset[ProcessIdentity], me: int) -> State:
+def judge(
+    marker: Marker | None, clone: Path, boot: str, alive: frozenset[ProcessIdentity], me: int, *, deserted: bool = False
+) -> State:
     """What there is, from the marker and from which of its processes live.
 
     A lab lives as long as all of its regions do: the clusters of a mesh trust each other by tokens and certificates, so
     a region that was made anew beside an old one is a stranger to it, and the stack's state describes clusters that are
-    gone.
+    gone. That is for its own clone to say, which then clears it: a lab of another is left alone as long as any process
+    of it lives, unless that clone has been deleted, so that nothing else can end it.
 
     Args:
         marker: The marker; None where there is none.
@@ -104,22 +109,24 @@ def judge(marker: Marker | None, clone: Path, boot: str, alive: frozenset[Proces
         boot: The present run of the machine.
         alive: The identities in the marker that live.
         me: The asking process.
+        deserted: The marker's clone is no longer there.
     """
     if marker is None:
         return State.NONE
     mine = marker.clone == str(clone)
     same_boot = marker.boot == boot
+    if not mine:
+        lives = same_boot and not deserted and bool(alive & {*marker.regions.values(), marker.builder})
+        return State.OTHERS if lives else State.OTHERS_DEAD
     if same_boot and marker.builder in alive and marker.builder is not None and marker.builder.pid != me:
-        return State.BUILDING if mine else State.OTHERS
+        return State.BUILDING
     lives = (
         same_boot
         and marker.builder is None
         and bool(marker.regions)
         and all(identity in alive for identity in marker.regions.values())
     )
-    if mine:
-        return State.MINE if lives else State.MINE_DEAD
-    return State.OTHERS if lives else State.OTHERS_DEAD
+    return State.MINE if lives else State.MINE_DEAD
 
 
 class Ownership:
@@ -139,22 +146,37 @@ class Ownership:
         self._path = directory / MARKER
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, patience: float = 0, report: Callable[[str], None] = lambda _: None) -> Iterator[None]:
         """Only one `up` or `down` at a time on this machine.
+
+        Args:
+            patience: Seconds to wait for another one to end.
+            report: Told of the waiting.
 
         Raises:
             LabError: Another one is at work.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         with (self._directory / LOCK).open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+
+            def taken() -> bool:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+                return True
+
+            def holder() -> str:
                 file.seek(0)
-                raise LabError(
-                    f"Another command of the lab is at work on this machine ({file.read().strip()}): wait until it has "
-                    "ended, and start again."
-                ) from None
+                return f"Another command of the lab is at work on this machine ({file.read().strip()})"
+
+            if not taken():
+                if patience:
+                    report(f"{holder()}: waiting up to {patience:g} s for it to end.")
+                try:
+                    wait_for(taken, deadline=patience, what="the other command")
+                except LabError:
+                    raise LabError(f"{holder()}: wait until it has ended, and start again.") from None
             file.truncate(0)
             file.write(f"process {os.getpid()} in {self.clone}\n")
             file.flush()
@@ -187,7 +209,8 @@ class Ownership:
         marker = self.marker
         identities = {*marker.regions.values(), marker.builder} - {None} if marker else set[ProcessIdentity]()
         alive = frozenset(identity for identity in identities if identity is not None and identity.alive)
-        return judge(marker, self.clone, processes.boot_id(), alive, os.getpid())
+        deserted = marker is not None and not (Path(marker.clone) / "lab").is_dir()
+        return judge(marker, self.clone, processes.boot_id(), alive, os.getpid(), deserted=deserted)
 
     def refuse_others(self) -> State:
         """What there is, unless it is something that this clone must not touch.
@@ -199,6 +222,6 @@ class Ownership:
         if state is State.OTHERS and marker:
             raise LabError(
                 f"A lab of the clone {marker.clone} runs on this machine, and there can be only one: end it with "
-                f"`make -C {marker.clone} down`, or work in that clone."
+                f"`make -C {shlex.quote(marker.clone)} down`, or work in that clone."
             )
         return state

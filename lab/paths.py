@@ -103,6 +103,22 @@ class Paths:
         """One directory per region; there is none while no lab runs."""
         return self.lab / "regions"
 
+    @property
+    def directories(self) -> Path:
+        """Which mount points a lab of this clone has made on the machine, kept until they are removed."""
+        return self.lab / "directories.json"
+
+    @property
+    def failed_start(self) -> Path:
+        """Logs of the last start that failed, a directory per region."""
+        return self.lab / "failed-start"
+
+    def make_private(self) -> None:
+        """Make `.lab` readable by its owner only: keys, kubeconfigs and the stack's state are below it."""
+        for directory in (self.lab, self.pulumi):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.chmod(0o700)
+
     def region(self, name: str) -> RegionPaths:
         """The paths of the region of this name."""
         return RegionPaths(name, self.regions / name, self.lab / f"kubeconfig-{name}")

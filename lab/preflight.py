@@ -13,16 +13,23 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
+import yaml
+
 from lab import cgroups, network
 from lab.errors import LabError
-from lab.paths import Paths
+from lab.ownership import Marker
+from lab.paths import MACHINE_STATE, Paths
 from lab.regions import Topology
+from lab.tools import host
+from lab.tools.build import FIRST_BUILD_GIB
 
 GIB = 1024**3
-MINIMUM_DISK = 8 * GIB
-"""Tools take 2 GiB, their builds 4 GiB more, images and what pods write 1 GiB."""
-MINIMUM_MEMORY = 4 * GIB
-"""Two regions with the mesh and the tenant take 3 GiB, `pulumi up` and its provider 1 GiB."""
+MINIMUM_DISK = 3 * GIB
+"""Images and their store take 1 GiB, what pods and logs write another; the rest is to spare."""
+ENGINE_MEMORY, REGION_MEMORY = GIB, 3 * GIB // 2
+"""What `pulumi up` with its provider takes, and a region with the mesh and the tenant."""
+
+STACK_FILE = "Pulumi.local.yaml"
 
 WIDEST_ROUTE = 8
 """Prefix length below which a route is a default route in disguise (VPNs split it in two): the lab's own wins over it.
@@ -40,6 +47,9 @@ class Machine:
         available_memory: Bytes that can be had without swapping.
         addresses: Interface and address with prefix length, of all interfaces.
         routes: Destination and interface of all routes; the default route left out.
+        interfaces: The names of all interfaces.
+        network_namespaces: The names of all named network namespaces.
+        missing_controllers: Controllers of control groups that are needed and not there.
         missing_commands: Which of these commands cannot be found.
         missing_namespaces: Which kinds of namespaces the kernel lacks.
         kernel_fault: What the kernel refuses of namespaces, veth, bridges, overlay mounts; empty if nothing.
@@ -51,6 +61,9 @@ class Machine:
     available_memory: int
     addresses: Sequence[tuple[str, str]]
     routes: Sequence[tuple[str, str]]
+    interfaces: Sequence[str]
+    network_namespaces: Sequence[str]
+    missing_controllers: Sequence[str]
     missing_commands: Callable[[Sequence[str]], list[str]]
     missing_namespaces: Sequence[str]
     kernel_fault: Callable[[Path], str]
@@ -62,7 +75,7 @@ COMMANDS = ("ip", "nsenter", "unshare", "mount", "setsid", "setpriv", "sh")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 
-def check(machine: Machine, topology: Topology, paths: Paths, cache: Path) -> None:
+def check(machine: Machine, topology: Topology, paths: Paths, cache: Path, *, tools_missing: bool) -> None:
     """Refuse a machine that the lab cannot run on.
 
     Args:
@@ -70,6 +83,7 @@ def check(machine: Machine, topology: Topology, paths: Paths, cache: Path) -> No
         topology: What the lab is to be.
         paths: The clone's files.
         cache: Where tools are kept.
+        tools_missing: Whether some have to be made, which takes far more disk than to run the lab.
 
     Raises:
         LabError: The first thing that is missing.
@@ -85,20 +99,31 @@ def check(machine: Machine, topology: Topology, paths: Paths, cache: Path) -> No
             f"This kernel has no namespaces of the kind {', '.join(machine.missing_namespaces)}, of which a region is "
             "made: use a kernel of a distribution, or a virtual machine instead of a container."
         )
+    if machine.missing_controllers:
+        raise LabError(
+            f"This machine has no controller {', '.join(machine.missing_controllers)} of control groups, which every "
+            "kubelet needs: take `cgroup_disable=...` off the kernel's command line, or use a virtual machine instead "
+            "of a container that is not given it."
+        )
     _check_place(paths)
-    for place, what in ((paths.root, "the clone"), (cache, "the tools' cache")):
+    needed = {paths.root: (MINIMUM_DISK, "the clone", "")}
+    if tools_missing:
+        hint = ", or set XDG_CACHE_HOME, GOCACHE and GOMODCACHE to a larger disk"
+        needed[cache] = (FIRST_BUILD_GIB * GIB, "the tools' cache", hint)
+    for place, (least, what, hint) in needed.items():
         free = machine.free_disk(place)
-        if free < MINIMUM_DISK:
+        if free < least:
             raise LabError(
                 f"Only {free / GIB:.1f} GiB are free on the disk of {what} ({place}), and the lab needs "
-                f"{MINIMUM_DISK / GIB:.0f} GiB: make room there"
-                + (", or set XDG_CACHE_HOME to a larger disk." if place == cache else ".")
+                f"{least / GIB:.0f} GiB: make room there{hint}."
             )
-    if machine.available_memory < MINIMUM_MEMORY:
+    memory = ENGINE_MEMORY + REGION_MEMORY * len(topology.regions)
+    if machine.available_memory < memory:
         raise LabError(
             f"Only {machine.available_memory / GIB:.1f} GiB of memory are available, and the lab needs "
-            f"{MINIMUM_MEMORY / GIB:.0f} GiB: end other programs or use a larger machine."
+            f"{memory / GIB:.1f} GiB for {len(topology.regions)} regions: end other programs or use a larger machine."
         )
+    check_names(machine, topology)
     check_addresses(machine, topology)
     if fault := machine.kernel_fault(paths.lab):
         raise LabError(
@@ -123,10 +148,20 @@ def _check_user(system: str, user: int) -> None:
             'stack at two clusters of kind or k3d (README, "your own clusters").'
         )
     if user != 0:
-        raise LabError("The lab makes network namespaces and mounts, which only root may: run the command with sudo.")
+        raise LabError(
+            "The lab makes network namespaces and mounts, which only root may: open a root shell "
+            "(`sudo -s`) in this clone and stay in it."
+        )
 
 
 def _check_place(paths: Paths) -> None:
+    # In KUBECONFIG and PATH the one parts two files; the other parts the options of a mount.
+    for mark in ":,":
+        if mark in str(paths.root):
+            raise LabError(
+                f"The clone is in {paths.root}, and `{mark}` in a path would be taken for the end of it: move the "
+                "clone to a place without."
+            )
     hidden = (
         "/run",
         "/var/run",
@@ -141,6 +176,81 @@ def _check_place(paths: Paths) -> None:
             raise LabError(
                 f"The clone is in {paths.root}, and a region has its own {directory}: its programs could not see the "
                 "clone. Move the clone to another place, a home directory for one."
+            )
+
+
+def check_names(machine: Machine, topology: Topology) -> None:
+    """Refuse a machine that has something of the lab's exact names while no lab is known: it may be someone else's.
+
+    Raises:
+        LabError: Names it, and how to remove it.
+    """
+    taken = [
+        *(
+            (f"a network namespace {name}", f"ip netns delete {name}")
+            for name in network.namespaces(topology)
+            if name in machine.network_namespaces
+        ),
+        *(
+            (f"an interface {name}", f"ip link delete {name}")
+            for name in (topology.bridge.name,)
+            if name in machine.interfaces
+        ),
+    ]
+    for what, removal in taken:
+        raise LabError(
+            f"There is {what} on this machine already, and no mark in {MACHINE_STATE} that it is a lab's, so it is "
+            f"left alone. If nobody needs it, remove it (`{removal}`); else choose another name in lab/regions.yaml."
+        )
+
+
+def check_unchanged(marker: Marker, topology: Topology) -> None:
+    """Refuse to go on with a running lab whose regions file was changed since.
+
+    Raises:
+        LabError: Says which regions run.
+    """
+    names = {region.name for region in topology.regions}
+    if names != set(marker.regions) or marker.interface != topology.bridge.name:
+        raise LabError(
+            f"lab/regions.yaml was changed: the lab that runs has the regions {', '.join(marker.regions)} on "
+            f"{marker.interface}, the file has {', '.join(sorted(names))} on {topology.bridge.name}. Clusters of one "
+            "mesh are made together: `make down`, then `make up`."
+        )
+
+
+def check_stack(topology: Topology, paths: Paths) -> None:
+    """Refuse a stack file that does not name the lab's regions as its clusters.
+
+    Raises:
+        LabError: Says which lines to add or to take out.
+    """
+    path = paths.root / STACK_FILE
+    try:
+        clusters = yaml.safe_load(path.read_text())["config"]["istio-mesh:clusters"]
+        named = {entry["name"]: str((entry.get("existing") or {}).get("kubeconfig", "")) for entry in clusters}
+    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise LabError(
+            f"{path}: the clusters of the stack cannot be read ({error}). Restore the file: git checkout {STACK_FILE}."
+        ) from error
+    missing = [region for region in topology.regions if region.name not in named]
+    if missing:
+        lines = "".join(
+            f"\n    - name: {region.name}\n      region: {region.region}\n"
+            f"      existing: {{kubeconfig: .lab/kubeconfig-{region.name}, context: {region.name}}}"
+            for region in missing
+        )
+        raise LabError(
+            f"{STACK_FILE} does not name every region of lab/regions.yaml, so the mesh would leave some out. Add to "
+            f"istio-mesh:clusters:{lines}"
+        )
+    ours = {region.name for region in topology.regions}
+    for name, kubeconfig in named.items():
+        # A person may well join another cluster of their own; only those of the lab come from it.
+        if name not in ours and kubeconfig.startswith(".lab/"):
+            raise LabError(
+                f"{STACK_FILE} names the cluster {name} by {kubeconfig}, and lab/regions.yaml has no such region: take "
+                "it out of istio-mesh:clusters, or add the region."
             )
 
 
@@ -207,13 +317,16 @@ def this_machine() -> Machine:
         system=platform.system(),
         user=os.geteuid(),
         free_disk=_free_disk,
-        available_memory=_available_memory() if linux else 0,
+        available_memory=int(host.memory_gib() * GIB) if linux else 0,
         addresses=network.addresses() if has_ip else (),
         routes=[
             (route["dst"], route.get("dev", "no interface"))
             for route in (network.routes() if has_ip else ())
             if route["dst"] != "default" and _is_range(route["dst"])
         ],
+        interfaces=network.interfaces() if linux else (),
+        network_namespaces=network.list_namespaces(),
+        missing_controllers=cgroups.missing_controllers() if linux else (),
         missing_commands=lambda commands: [command for command in commands if shutil.which(command) is None],
         missing_namespaces=[kind for kind in NAMESPACES if not Path(f"/proc/self/ns/{kind}").exists()] if linux else (),
         kernel_fault=_kernel_fault,
@@ -233,13 +346,6 @@ def _free_disk(directory: Path) -> int:
     while not directory.exists():
         directory = directory.parent
     return shutil.disk_usage(directory).free
-
-
-def _available_memory() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 # Everything that a region is made of, made once in namespaces that vanish with the shell.

@@ -38,9 +38,14 @@ class ProcessIdentity:
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to it, if it still runs."""
-        if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            # The handle stays with the process that has the id now: the id cannot pass to another in between.
+            handle = os.pidfd_open(self.pid)
+            try:
+                if self.alive:
+                    signal.pidfd_send_signal(handle, number)
+            finally:
+                os.close(handle)
 
     def write(self, path: Path) -> None:
         """Keep the identity in a file."""

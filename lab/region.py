@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from lab import addons, components, kubeconfig, network, node, pki
+from lab import addons, components, environment, kubeconfig, network, node, pki
 from lab.component import ComponentHandle
 from lab.component_model import Setting
 from lab.errors import LabError
 from lab.image_store import ImageStore
 from lab.kube_api import KubeApi
-from lab.machine import INIT, RegionMachine
+from lab.machine import RegionMachine
 from lab.paths import Paths, RegionPaths
 from lab.regions import Region, Topology
 from lab.tools import Toolset
@@ -24,6 +23,7 @@ from lab.waiting import wait_for
 CNI_PLUGINS = ("ptp", "host-local", "portmap", "loopback", "bridge")
 
 Report = Callable[[str], None]
+"""Told of every step that was done, in a few words."""
 
 
 def quiet(_: str) -> None:
@@ -51,6 +51,7 @@ class RegionRuntime:
         self.paths: RegionPaths = paths.region(region.name)
         self.images = images
         self.machine = RegionMachine(region, toolset, self.paths)
+        self._environment = environment.process_environment(paths, topology)
         self._pause_image = pause_image
         self._handles: dict[str, ComponentHandle] = {}
 
@@ -74,11 +75,6 @@ class RegionRuntime:
         if name not in self._handles:
             self._handles[name] = ComponentHandle(name, self.setting, self.machine)
         return self._handles[name]
-
-    def pid(self, name: str) -> int | None:
-        """The process id of a component, or of the region's first process (`init`), on this machine."""
-        identity = self.machine.init if name == INIT else self.component(name).process
-        return None if identity is None else identity.pid
 
     def start(self, report: Report = quiet) -> None:
         """Start what is missing of the region, until its node is ready.
@@ -140,12 +136,10 @@ class RegionRuntime:
         configuration.write_text(node.cni_configuration(self.region))
         for plugin in CNI_PLUGINS:
             self.machine.file(f"/opt/cni/bin/{plugin}").symlink_to(self.toolset.path(plugin))
-        subprocess.run(
-            self.machine.enter("iptables-restore", "--noflush"),
-            input=network.packet_filter(self.region),
-            env=self.machine.environment,
-            text=True,
-            check=True,
+        network.run(
+            *self.machine.enter("iptables-restore", "--noflush"),
+            stdin=network.packet_filter(self.region),
+            variables=self.machine.environment,
         )
 
     def wait_for_node(self, deadline: float = 60) -> None:
@@ -177,19 +171,12 @@ class RegionRuntime:
             LabError: It failed; names the command and its complaint.
         """
         return network.run(
-            str(self.toolset.path("kubectl")), f"--kubeconfig={self.paths.kubeconfig}", *arguments, stdin=stdin
+            str(self.toolset.path("kubectl")),
+            f"--kubeconfig={self.paths.kubeconfig}",
+            *arguments,
+            stdin=stdin,
+            variables=self._environment,
         )
-
-    def stop(self) -> None:
-        """End the region with all that runs in it, and forget its files."""
-        init = self.machine.init
-        if init is not None:
-            init.kill()
-            wait_for(
-                lambda: not init.alive, deadline=10, what=f"the processes of {self.region.name} to end", interval=0.02
-            )
-        shutil.rmtree(self.paths.directory, ignore_errors=True)
-        self.paths.kubeconfig.unlink(missing_ok=True)
 
 
 def node_ready(api: KubeApi, region: Region) -> bool:

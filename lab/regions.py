@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lab.cgroups import ENGINE
 from lab.errors import LabError
 
 REGIONS_FILE = Path(__file__).with_name("regions.yaml")
@@ -74,6 +75,8 @@ class Region(Model):
             )
         if name == WIRE:
             raise ValueError(f"`{name}` is the name of the network between the regions: choose another")
+        if name == ENGINE:
+            raise ValueError(f"`{name}` is the name of the control group of Pulumi's engine: choose another")
         return name
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 NEEDED: Mapping[str, int] = {
@@ -32,6 +32,13 @@ def raise_limits() -> None:
     """Raise what is too low."""
     for name in to_change():
         _file(name).write_text(str(NEEDED[name]))
+
+
+def still_raised(before: Mapping[str, str]) -> Iterator[str]:
+    """Settings that stand as the lab has set them, each as a few words; what someone else has set since is theirs."""
+    for name, value in before.items():
+        if current(name) == str(NEEDED.get(name)) != value:
+            yield f"kernel setting {name}={current(name)} instead of {value}"
 
 
 def restore(before: Mapping[str, str]) -> None:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab import environment
+from lab import cgroups, environment
 from lab.errors import LabError
 from lab.paths import Paths
+from lab.processes import ProcessIdentity
 from lab.regions import Topology
 
-NAME = "local"
+PROJECT, NAME = "istio-mesh", "local"
+"""The backend keeps the stacks of other projects too, and a person may have one of this name in each."""
+
+CANCELLATION = 60.0
+"""Seconds that the engine gets to end in order: what is being made is waited for, and the state is written."""
 
 
 def state(paths: Paths) -> Path | None:
     """The file that the backend keeps the stack's state in; None where there is no such stack."""
-    return next((paths.pulumi / ".pulumi/stacks").glob(f"*/{NAME}.json"), None)
+    path = paths.pulumi / ".pulumi/stacks" / PROJECT / f"{NAME}.json"
+    return path if path.exists() else None
 
 
 def deploy(topology: Topology, paths: Paths) -> None:
@@ -57,10 +64,33 @@ def _run(topology: Topology, paths: Paths, *words: str) -> None:
     variables = environment.process_environment(paths, topology)
     # A lab that is killed must not leave an engine at work on its clusters: the kernel then asks it to end, which it
     # does in order, with its state written and its lock released.
-    command = ("setpriv", "--pdeathsig", "TERM", *_command(paths, *words))
-    result = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, check=False)
-    if result.returncode:
-        raise LabError(f"`pulumi {' '.join(words)}` failed with exit code {result.returncode}; the reason is above.")
+    command = cgroups.joining(cgroups.create_engine(), "setpriv", "--pdeathsig", "TERM", *_command(paths, *words))
+    # In a session of its own: the terminal's Ctrl-C goes to the whole group, and the engine is told by the lab, once.
+    engine = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        status = engine.wait()
+    except BaseException:
+        _cancel(engine)
+        raise
+    if status:
+        raise LabError(f"`pulumi {' '.join(words)}` failed with exit code {status}; the reason is above.")
+
+
+def _cancel(engine: subprocess.Popen[bytes], patience: float = CANCELLATION) -> None:
+    """Have the engine end in order, by one signal (a second one makes it break off), and by force where it does not."""
+    engine.send_signal(signal.SIGTERM)
+    try:
+        engine.wait(patience)
+    except BaseException as error:
+        engine.kill()
+        engine.wait()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+    finally:
+        # The provider plugins are in process groups of their own, but in the engine's control group too.
+        for pid in cgroups.pids(cgroups.ENGINE):
+            if identity := ProcessIdentity.of(pid):
+                identity.kill()
 
 
 def forget(paths: Paths) -> None:
@@ -73,8 +103,9 @@ def forget(paths: Paths) -> None:
 
 
 def _files(paths: Paths) -> Iterator[Path]:
-    for kind in ("stacks", "history", "backups", "locks"):
-        for path in (paths.pulumi / ".pulumi" / kind).glob(f"**/{NAME}*"):
+    # Locks are kept by organization, which of a backend of files is always this one.
+    for kind in ("stacks", "history", "backups", "locks/organization"):
+        for path in (paths.pulumi / ".pulumi" / kind / PROJECT).glob(f"{NAME}*"):
             # A stack's files are named after it: local.json, local.json.bak, local.json.attrs, and directories `local`.
             if path.name.split(".")[0] == NAME:
                 yield path

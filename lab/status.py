@@ -229,7 +229,7 @@ def first_request(topology: Topology, statuses: Sequence[RegionStatus], paths: P
             host = status.hosts[0]
             authority = paths.ingress_authority.relative_to(paths.root)
             trust = f"--cacert {authority} " if paths.ingress_authority.stat().st_size else ""
-            return f"curl {trust}--resolve {host}:443:{address} https://{host}/"
+            return f"curl --noproxy '*' {trust}--resolve {host}:443:{address} https://{host}/"
     name = topology.regions[0].name
     return (
         f". .lab/env && kubectl --context {name} -n {TENANT} exec deploy/web-frontend -c {tenant.CONTAINER} -- "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +16,6 @@ from lab import (
     down,
     environment,
     images,
-    leftovers,
     link,
     network,
     preflight,
@@ -32,11 +32,9 @@ from lab.machine import NODE_DIRECTORIES
 from lab.ownership import Marker, Ownership, State
 from lab.paths import Paths
 from lab.processes import ProcessIdentity
-from lab.region import RegionRuntime
+from lab.region import RegionRuntime, Report
 from lab.regions import Topology
 from lab.tools import Toolset, cache
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -61,15 +59,18 @@ def up(options: Options, ownership: Ownership, topology: Topology, paths: Paths,
         LabError: Says what was in the way. What this call began is taken away again, unless `options.keep`.
     """
     preflight.check_user()
+    if options.mesh:
+        preflight.check_stack(topology, paths)
     with ownership.locked():
         running = prepare(ownership, topology, paths, report)
+        paths.make_private()
         toolset = prepare_tools(paths)
         if not running:
             preflight.check_packet_filter(toolset.path("iptables-restore"))
         runtimes = runtimes_of(topology, toolset, paths, images.build_images(toolset, paths.images))
-        with undone_on_failure(ownership, topology, paths, report, undo=not running and not options.keep):
+        with undone_on_failure(ownership, paths, report, undo=not running and not options.keep):
             if not running:
-                begin(ownership, topology)
+                begin(ownership, topology, paths)
             start_regions(runtimes, report)
             environment.write(paths, topology)
             if options.distance is not None:
@@ -77,6 +78,9 @@ def up(options: Options, ownership: Ownership, topology: Topology, paths: Paths,
                 report(f"distance between regions: {options.distance}, by {means}")
             if options.keep or not options.mesh:
                 finish(ownership, runtimes)
+            if not running:
+                # Once more: an engine that a lab before this one left at work may have written its state since.
+                stack.forget(paths)
             if options.mesh:
                 deploy_mesh(topology, paths, report)
                 deploy_tenant(runtimes, report)
@@ -95,16 +99,17 @@ def prepare(ownership: Ownership, topology: Topology, paths: Paths, report: Repo
     state = ownership.refuse_others()
     if state is State.BUILDING:
         raise LabError("Another `make up` of this clone is at work: wait until it has ended.")
-    if state is State.MINE:
+    if state is State.MINE and (marker := ownership.marker):
+        preflight.check_unchanged(marker, topology)
         return True
     if state is State.NONE:
-        if leftovers.leftovers(topology, paths):
-            report("A lab of this clone was cut off (the machine was restarted): what is left of it is cleared.")
-            down.take_away(ownership, topology, paths)
+        if down.clear_after_restart(paths, topology):
+            report(down.RESTARTED)
     else:
         report(down.cut_off(state, ownership.marker))
-        down.take_away(ownership, topology, paths)
-    preflight.check(preflight.this_machine(), topology, paths, cache.folder())
+        down.take_away(ownership, paths)
+    missing = bool(tools.missing(paths.root))
+    preflight.check(preflight.this_machine(), topology, paths, cache.folder(), tools_missing=missing)
     return False
 
 
@@ -125,21 +130,46 @@ def runtimes_of(
 
 
 @contextmanager
-def undone_on_failure(
-    ownership: Ownership, topology: Topology, paths: Paths, report: Report, *, undo: bool
-) -> Iterator[None]:
-    """Take the lab away when a step fails: no half-made one remains."""
+def undone_on_failure(ownership: Ownership, paths: Paths, report: Report, *, undo: bool) -> Iterator[None]:
+    """Take the lab away when a step fails: no half-made one remains, but for its logs."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         # Ctrl-C as well: what it leaves half-made is no lab either.
-        if undo:
-            report("This start of the lab failed: what it made is taken away (--keep leaves it).")
-            down.take_away(ownership, topology, paths)
+        if not undo:
+            raise
+        report("This start of the lab failed: what it made is taken away (make up KEEP=1 leaves it).")
+        kept = ""
+        try:
+            if keep_logs(paths):
+                kept = f" The logs of this start are kept in {paths.failed_start}."
+            down.take_away(ownership, paths)
+        except Exception as other:
+            # What failed first is the cause, and what the person has to know.
+            report(f"It could not be taken away: {other}")
+        if isinstance(error, LabError):
+            raise LabError(f"{error}{kept}") from error
+        if kept:
+            report(kept.strip())
         raise
 
 
-def begin(ownership: Ownership, topology: Topology) -> None:
+def keep_logs(paths: Paths) -> bool:
+    """Put the logs of the regions where taking the lab away leaves them; those of an earlier failure go.
+
+    Returns:
+        Whether there were any.
+    """
+    logs = [path for path in paths.regions.glob("*/log") if path.is_dir()]
+    if logs:
+        shutil.rmtree(paths.failed_start, ignore_errors=True)
+        paths.failed_start.mkdir(parents=True)
+    for log in logs:
+        log.rename(paths.failed_start / log.parent.name)
+    return bool(logs)
+
+
+def begin(ownership: Ownership, topology: Topology, paths: Paths) -> None:
     """Say on the machine that a lab is made, then make what its regions share."""
     # The last one is where `ip netns add` keeps what it makes, mounted on itself.
     directories = list(_missing((*NODE_DIRECTORIES, network.NAMESPACES)))
@@ -155,6 +185,7 @@ def begin(ownership: Ownership, topology: Topology) -> None:
             controllers=cgroups.to_delegate(),
         )
     )
+    down.record_directories(paths, directories)
     for directory in directories:
         directory.mkdir()
     settings.raise_limits()

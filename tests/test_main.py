@@ -44,19 +44,10 @@ def test_every_cluster_has_the_same_parts(recording: mocks.Recording, clusters: 
         "istio-mesh:trust:RemoteSecrets": 1,
         "istio-mesh:mesh:ControlPlane": n,
         "istio-mesh:mesh:MeshGateways": n,
-        "istio-mesh:resources:Access": n,
         "istio-mesh:resources:CrossNetworkGateway": n,
-        "istio-mesh:resources:Egress": n,
-        "istio-mesh:resources:Extensions": n,
         "istio-mesh:resources:IngressCertificates": 1,
         "istio-mesh:resources:IngressGateways": n,
-        "istio-mesh:resources:MeshNamespaces": n,
         "istio-mesh:resources:MeshSecurity": n,
-        "istio-mesh:resources:MeshTelemetry": n,
-        "istio-mesh:resources:OwnObjects": n,
-        "istio-mesh:resources:Routing": n,
-        "istio-mesh:resources:Scopes": n,
-        "istio-mesh:resources:Traffic": n,
     }
     assert len(recording.of_type("Release")) == 4 * n, "base, istiod, ingress and east-west"
 

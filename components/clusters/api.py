@@ -50,6 +50,13 @@ def identify(kubeconfig: str | None, context: str | None) -> Identity:
     return Identity(version=request.get("/version")["gitVersion"], uid=namespace["metadata"]["uid"])
 
 
+def labels_of_namespace(kubeconfig: str | None, context: str | None, name: str) -> dict[str, str] | None:
+    """Labels of a namespace; None where there is none of that name. Raises as `identify` does."""
+    # A list, because one that is empty is an answer, and a namespace that is not there a refusal.
+    found = connect(kubeconfig, context).get(f"/api/v1/namespaces?fieldSelector=metadata.name%3D{name}")["items"]
+    return dict(found[0]["metadata"].get("labels") or {}) if found else None
+
+
 def connect(kubeconfig: str | None, context: str | None) -> "Connection":
     """The way to a cluster's API server. Raises Unreachable, or KubeconfigError where the kubeconfig is at fault."""
     selected = select(kubeconfig, context)

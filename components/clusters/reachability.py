@@ -4,13 +4,22 @@ Without it a cluster that is down shows as a warning and a failed resource somew
 kubeconfig names another cluster by now, as a plan to make everything anew there.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
-from components.clusters.api import Identity, Unreachable, identify
+from components import naming
+from components.clusters.api import Identity, Unreachable, identify, labels_of_namespace
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.support import kubernetes_minor, minor_text, support_of
 from components.dynamic import Properties, Provider
+
+MESH_NAMESPACE = "istio-system"
+"""Where Istio is, whoever installed it."""
+
+Answer = TypeVar("Answer")
 
 _WHOLE = ""
 """A fault of no one property: the engine then names the resource alone."""
@@ -19,10 +28,10 @@ _WHOLE = ""
 class _ReachabilityProvider(Provider):
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         try:
-            identity = _identify(news)
+            identity = _ask(news, identify)
+            reason = _other_cluster(_olds, news, identity) or _unsupported(news, identity) or _foreign_mesh(_olds, news)
         except _Refused as refused:
             return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence)])
-        reason = _other_cluster(_olds, news, identity) or _unsupported(news, identity)
         if reason:
             return CheckResult(news, [CheckFailure(_WHOLE, reason)])
         return CheckResult({**news, "uid": identity.uid, "kubernetes_version": identity.version}, [])
@@ -36,7 +45,7 @@ class _ReachabilityProvider(Provider):
     def read(self, id_: str, props: Properties) -> ReadResult:
         """`pulumi refresh` takes over what the cluster says now; of a cluster that was rebuilt, a new identity."""
         try:
-            identity = _identify(props)
+            identity = _ask(props, identify)
         except _Refused as refused:
             raise RuntimeError(refused.sentence) from None
         fresh = {**props, "uid": identity.uid, "kubernetes_version": identity.version}
@@ -49,14 +58,14 @@ class _Refused(Exception):
         self.sentence = sentence
 
 
-def _identify(props: Properties) -> Identity:
+def _ask(props: Properties, question: Callable[[str | None, str | None], Answer]) -> Answer:
     kubeconfig, context, cluster = props["kubeconfig"] or None, props["context"] or None, props["cluster"]
     try:
         selected = select(kubeconfig, context)
     except KubeconfigError as problem:
         raise _Refused(f"cluster `{cluster}` cannot be reached: {problem.what}. {problem.cure}.") from None
     try:
-        return identify(kubeconfig, context)
+        return question(kubeconfig, context)
     except Unreachable as problem:
         raise _Refused(
             f"cluster `{cluster}` (context `{selected.context}` of {selected.source}): the API server at "
@@ -84,6 +93,20 @@ def _unsupported(news: Properties, identity: Identity) -> str | None:
         f"cluster `{news['cluster']}` runs Kubernetes {identity.version}, and Istio {news['istio_version']} takes "
         f"{support.kubernetes_range}. It was never tested together, and istiod may not start. Take a Kubernetes of "
         f"that range, or an Istio whose range has {minor_text(minor)}: `istio-mesh:mesh.version`."
+    )
+
+
+def _foreign_mesh(olds: Properties, news: Properties) -> str | None:
+    """The provider would take over an istio-system that is there already, and `destroy` would delete it."""
+    if olds.get("uid"):
+        return None
+    labels = _ask(news, lambda kubeconfig, context: labels_of_namespace(kubeconfig, context, MESH_NAMESPACE))
+    if labels is None or labels.get(naming.PART_OF) == naming.PROJECT:
+        return None
+    return (
+        f"cluster `{news['cluster']}` has a namespace {MESH_NAMESPACE} that no stack of this project made. Its mesh "
+        f"would be taken over, and `pulumi destroy` would delete it. Take that mesh out first (`istioctl uninstall "
+        f"--purge`, `kubectl delete namespace {MESH_NAMESPACE}`), or name a cluster without one."
     )
 
 

@@ -135,8 +135,23 @@ class Platform:
         return tuple(service for service in self.present(cluster) if not service.config.runs_in(cluster))
 
     def namespaces(self, cluster: str) -> tuple[str, ...]:
-        """Namespaces that the stack makes in the cluster."""
-        return tuple(sorted({service.namespace for service in self.present(cluster)} | self._permissive))
+        """Namespaces of services in the cluster, and those of exceptions in which a service is declared.
+
+        In a namespace of an exception without one nothing may be refused: nobody has said who calls what in it.
+        """
+        return tuple(sorted({service.namespace for service in self.present(cluster)} | (self._permissive & self._said)))
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        return frozenset(service.namespace for service in self.services.values())
+
+    def says(self, namespace: str) -> bool:
+        """Whether a service is declared in the namespace, in whatever cluster."""
+        return namespace in self._said
+
+    def excepted(self, namespace: str) -> bool:
+        """Whether there is an exception from mutual TLS in the namespace."""
+        return namespace in self._permissive
 
     def external_of(self, service: Service) -> tuple[ExternalConfig, ...]:
         """External services that it may call."""

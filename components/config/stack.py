@@ -6,6 +6,7 @@ from pydantic import Field
 
 from components.config.access import IssuersConfig
 from components.config.clusters import ClustersConfig
+from components.config.declared import Declared
 from components.config.egress import EgressConfig
 from components.config.extensions import ExtensionsConfig
 from components.config.gateways import GatewaysConfig
@@ -64,3 +65,9 @@ class StackConfig(Model):
             external=self.egress,
             permissive=[entry.namespace for entry in self.security.permissive],
         )
+
+    @cached_property
+    def declared(self) -> Declared:
+        """What mesh-wide settings depend on."""
+        tells = bool(self.services) or "telemetry" in self.model_fields_set
+        return Declared(services=bool(self.services), telemetry=self.telemetry if tells else None)

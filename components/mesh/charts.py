@@ -60,8 +60,6 @@ def release(
         name=name,
         namespace=namespace,
         values=values,
-        # Values may be None, which takes a chart's default away.
-        allow_null_values=True,
         # A chart in a folder keeps its version when the mesh's rises: the description makes the release follow.
         description=f"Istio {mesh.version}",
         skip_await=False,

@@ -4,8 +4,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.clusters.cluster import Cluster
+from components.config.declared import NOTHING, Declared
 from components.config.mesh import MeshConfig
-from components.config.telemetry import TelemetryConfig
 from components.config.trust import TrustConfig
 from components.encoding import secret_value
 from components.mesh import values
@@ -40,6 +40,9 @@ class ControlPlane(pulumi.ComponentResource):
     reader_account: str
     """Name of the service account in `namespace` by which peers read this cluster."""
 
+    proxy_digest: str
+    """Differs when the proxies that istiod injects would: see `values.proxy_digest`."""
+
     ready: tuple[pulumi.Resource, ...]
     """What must exist before anything that needs istiod: injected pods, Istio's resources."""
 
@@ -51,13 +54,14 @@ class ControlPlane(pulumi.ComponentResource):
         trust: TrustConfig,
         cluster: Cluster,
         intermediate: Intermediate,
-        telemetry: TelemetryConfig | None = None,
+        declared: Declared = NOTHING,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(type_token("mesh", "ControlPlane"), name, None, opts)
         self.namespace = NAMESPACE
         self.version = config.version
         self.reader_account = READER_ACCOUNT
+        self.proxy_digest = values.proxy_digest(config, trust)
 
         labels = common_labels("control-plane", mesh_id=config.id)
         remains = Remains(
@@ -122,7 +126,7 @@ class ControlPlane(pulumi.ComponentResource):
                 trust,
                 cluster=cluster.name,
                 network=cluster.network,
-                telemetry=telemetry or TelemetryConfig(),
+                declared=declared,
             ),
             parent=self,
             provider=cluster.provider,

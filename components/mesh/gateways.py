@@ -60,7 +60,9 @@ class MeshGateways(pulumi.ComponentResource):
             "gateway",
             name=INGRESS_RELEASE,
             namespace=namespace.metadata["name"],
-            values=values.ingress_values(mesh, config.ingress, release=INGRESS_RELEASE),
+            values=values.ingress_values(
+                mesh, config.ingress, release=INGRESS_RELEASE, proxy=control_plane.proxy_digest
+            ),
             parent=self,
             provider=cluster.provider,
             depends_on=control_plane.ready,
@@ -72,7 +74,13 @@ class MeshGateways(pulumi.ComponentResource):
             "gateway",
             name=EAST_WEST_RELEASE,
             namespace=control_plane.namespace,
-            values=values.east_west_values(mesh, config.east_west, release=EAST_WEST_RELEASE, network=cluster.network),
+            values=values.east_west_values(
+                mesh,
+                config.east_west,
+                release=EAST_WEST_RELEASE,
+                proxy=control_plane.proxy_digest,
+                network=cluster.network,
+            ),
             parent=self,
             provider=cluster.provider,
             depends_on=control_plane.ready,

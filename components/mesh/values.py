@@ -4,19 +4,22 @@ Read against the charts of Istio 1.29 to 1.31 (manifests/charts in its source). 
 root by the istiod chart, and are written there directly; the gateway chart's schema refuses unknown keys.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from components.config.declared import NOTHING, Declared
 from components.config.defaults import EGRESS_MODE
 from components.config.gateways import EastWestConfig, IngressConfig
 from components.config.mesh import MeshConfig, TuningConfig
-from components.config.telemetry import TelemetryConfig
 from components.config.trust import TrustConfig
-from components.config.workload import AmountsConfig, Percent, ReplicasConfig, ResourcesConfig
+from components.config.workload import AmountsConfig, ResourcesConfig
 
 Values = dict[str, Any]
 
-_NO_TELEMETRY = TelemetryConfig()
+PROXY_ANNOTATION = "istio-mesh/proxy"
+"""On gateways' pods: a digest of what istiod's webhook makes them of."""
 
 DEFAULT_TAG = "default"
 """Revision tag of the namespaces labelled `istio-injection: enabled`."""
@@ -52,7 +55,7 @@ def istiod_values(
     *,
     cluster: str,
     network: str,
-    telemetry: TelemetryConfig = _NO_TELEMETRY,
+    declared: Declared = NOTHING,
 ) -> Values:
     """Chart `istiod` for the cluster named `cluster` on `network`."""
     size = mesh.istiod
@@ -72,11 +75,11 @@ def istiod_values(
         ),
         "resources": resource_values(size.resources),
         "topologySpreadConstraints": _spread({"app": "istiod", "istio.io/rev": mesh.revision}),
-        "env": _istiod_environment(mesh, trust),
+        "env": _istiod_environment(mesh, trust, declared),
         "cni": {"enabled": mesh.cni},
         "telemetry": {"enabled": mesh.data_plane == "istio"},
         "base": _VALIDATION,
-        "meshConfig": _mesh_config(mesh, trust, telemetry),
+        "meshConfig": _mesh_config(mesh, trust, declared),
         "global": {
             **_images(mesh),
             "enableReaderRBAC": True,
@@ -88,24 +91,34 @@ def istiod_values(
     }
 
 
-def ingress_values(mesh: MeshConfig, config: IngressConfig, *, release: str) -> Values:
-    """Chart `gateway` for requests from outside, installed as `release`."""
-    return _gateway(mesh, config.replicas, config.target_cpu, config.resources, release)
+def proxy_digest(mesh: MeshConfig, trust: TrustConfig) -> str:
+    """Differs when injected proxies would: by image or by configuration.
+
+    A gateway's Deployment names neither, since istiod's webhook fills them in: without a digest in it the running
+    pods would stay as they were.
+    """
+    injected = [_images(mesh), mesh.version, mesh.data_plane, _proxy_config(trust)]
+    return hashlib.sha256(json.dumps(injected, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def east_west_values(mesh: MeshConfig, config: EastWestConfig, *, release: str, network: str) -> Values:
-    """Chart `gateway` for requests from other networks, installed as `release`.
+def ingress_values(mesh: MeshConfig, config: IngressConfig, *, release: str, proxy: str) -> Values:
+    """Chart `gateway` for requests from outside, installed as `release`; `proxy` is a `proxy_digest`."""
+    return _gateway(mesh, config, release, proxy)
+
+
+def east_west_values(mesh: MeshConfig, config: EastWestConfig, *, release: str, proxy: str, network: str) -> Values:
+    """Chart `gateway` for requests from other networks, installed as `release`; `proxy` is a `proxy_digest`.
 
     `networkGateway` labels its Service for istiod, which reads the network's address from it, and opens 15443.
     """
     return {
-        **_gateway(mesh, config.replicas, config.target_cpu, config.resources, release),
+        **_gateway(mesh, config, release, proxy),
         "networkGateway": network,
     }
 
 
 def resource_values(config: ResourcesConfig) -> Values:
-    """Requests and limits of a container. None takes a chart's own default away."""
+    """Requests and limits of a container. What is left out is the chart's own: its templates take no null for it."""
     return {"requests": _amounts(config.requests), "limits": _amounts(config.limits)}
 
 
@@ -116,14 +129,14 @@ _VALIDATION = {
 }
 
 
-def _istiod_environment(mesh: MeshConfig, trust: TrustConfig) -> Values:
+def _istiod_environment(mesh: MeshConfig, trust: TrustConfig, declared: Declared) -> Values:
     certificates = trust.workload_certificates
     environment = {
         "DEFAULT_WORKLOAD_CERT_TTL": certificates.lifetime.go,
         "MAX_WORKLOAD_CERT_TTL": certificates.max_lifetime.go,
         # From the start, so that a rotation of the root later needs neither a restart of istiod nor of the proxies.
         "ISTIO_MULTIROOT_MESH": "true",
-        **_tuning(mesh.istiod.tuning),
+        **_tuning(mesh.istiod.tuning, declared),
     }
     if mesh.data_plane == "upstream-envoy":
         # An Envoy without Istio's extensions refuses every listener that names one of them.
@@ -131,10 +144,14 @@ def _istiod_environment(mesh: MeshConfig, trust: TrustConfig) -> Values:
     return environment
 
 
-def _tuning(config: TuningConfig) -> Values:
+def _tuning(config: TuningConfig, declared: Declared) -> Values:
     """What differs from istiod's own defaults is said; an environment that says nothing new only hides what does."""
-    environment = {"PILOT_JWT_PUB_KEY_REFRESH_INTERVAL": config.jwks_refresh.go}
-    if config.blocked_jwks_ranges:
+    environment: Values = {}
+    # Until a stack says its services, nothing may be refused, keys from these addresses among it: the
+    # defaults begin with them. What the stack tunes itself always holds.
+    if declared.services or "jwks_refresh" in config.model_fields_set:
+        environment["PILOT_JWT_PUB_KEY_REFRESH_INTERVAL"] = config.jwks_refresh.go
+    if config.blocked_jwks_ranges and (declared.services or "blocked_jwks_ranges" in config.model_fields_set):
         environment["BLOCKED_CIDRS_IN_JWKS_URIS"] = ",".join(config.blocked_jwks_ranges)
     if config.push_throttle is not None:
         environment["PILOT_PUSH_THROTTLE"] = str(config.push_throttle)
@@ -149,45 +166,54 @@ def _tuning(config: TuningConfig) -> Values:
     return environment
 
 
-def _mesh_config(mesh: MeshConfig, trust: TrustConfig, telemetry: TelemetryConfig) -> Values:
-    providers = _extension_providers(mesh, telemetry)
+def _mesh_config(mesh: MeshConfig, trust: TrustConfig, declared: Declared) -> Values:
+    providers = _extension_providers(mesh, declared)
     return {
         "trustDomain": trust.trust_domain,
         # Empty is off: a line for each request of every proxy is what costs most at load.
         "accessLogFile": "",
-        # A host that is neither a service of the mesh nor declared is refused.
-        "outboundTrafficPolicy": {"mode": EGRESS_MODE},
+        # A host that is neither a service of the mesh nor declared is refused; but until a stack says its services,
+        # nothing may be refused.
+        **({"outboundTrafficPolicy": {"mode": EGRESS_MODE}} if declared.services else {}),
         # Rules by path see what the server sees: `//admin` and `/%61dmin` are `/admin`.
         "pathNormalization": {"normalization": "DECODE_AND_MERGE_SLASHES"},
-        "defaultConfig": {
-            # An application's first requests would otherwise fail, where sidecars are not native ones.
-            "holdApplicationUntilProxyStarts": True,
-            "proxyMetadata": {
-                "SECRET_TTL": trust.workload_certificates.lifetime.go,
-                # The agent then takes new roots from istiod while it runs: the other half of ISTIO_MULTIROOT_MESH.
-                "PROXY_CONFIG_XDS_AGENT": "true",
-            },
-        },
+        "defaultConfig": _proxy_config(trust),
         **({"extensionProviders": providers} if providers else {}),
     }
 
 
-def _extension_providers(mesh: MeshConfig, telemetry: TelemetryConfig) -> list[Values]:
-    """Providers besides Istio's own ones; one of the same name takes the place of its own."""
+def _proxy_config(trust: TrustConfig) -> Values:
+    return {
+        # An application's first requests would otherwise fail, where sidecars are not native ones.
+        "holdApplicationUntilProxyStarts": True,
+        "proxyMetadata": {
+            "SECRET_TTL": trust.workload_certificates.lifetime.go,
+            # The agent then takes new roots from istiod while it runs: the other half of ISTIO_MULTIROOT_MESH.
+            "PROXY_CONFIG_XDS_AGENT": "true",
+        },
+    }
+
+
+def _extension_providers(mesh: MeshConfig, declared: Declared) -> list[Values]:
+    """Providers besides Istio's own ones; one of the same name takes the place of its own.
+
+    Only the mesh's Telemetry names them, and a stack that declares nothing has none.
+    """
     providers: list[Values] = []
+    if declared.telemetry is None:
+        return providers
     if mesh.data_plane == "upstream-envoy":
         # Telemetry names it for metrics. As a provider of another kind it adds no filter of Istio's to listeners.
         providers.append({"name": METRICS_PROVIDER, "envoyFileAccessLog": {"path": "/dev/null"}})
-    if telemetry.tracing is not None:
-        collector = telemetry.tracing.collector
+    if declared.telemetry.tracing is not None:
+        collector = declared.telemetry.tracing.collector
         kind = "opentelemetry" if collector.protocol == "otlp" else "zipkin"
         providers.append({"name": TRACING_PROVIDER, kind: {"service": collector.host, "port": collector.port}})
     return providers
 
 
-def _gateway(
-    mesh: MeshConfig, replicas: ReplicasConfig, target_cpu: Percent, resources: ResourcesConfig, release: str
-) -> Values:
+def _gateway(mesh: MeshConfig, config: IngressConfig | EastWestConfig, release: str, proxy: str) -> Values:
+    replicas = config.replicas
     fixed = replicas.min == replicas.max
     values: Values = {
         "revision": mesh.revision,
@@ -196,9 +222,10 @@ def _gateway(
             "enabled": not fixed,
             "minReplicas": replicas.min,
             "maxReplicas": replicas.max,
-            "targetCPUUtilizationPercentage": target_cpu,
+            "targetCPUUtilizationPercentage": config.target_cpu,
         },
-        "resources": resource_values(resources),
+        "podAnnotations": {PROXY_ANNOTATION: proxy},
+        "resources": resource_values(config.resources),
         "topologySpreadConstraints": _spread({"app": release}),
         "service": {"type": "LoadBalancer"},
     }
@@ -214,10 +241,8 @@ def _images(mesh: MeshConfig) -> Values:
 
 
 def _amounts(config: AmountsConfig) -> Values:
-    return {
-        "cpu": None if config.cpu is None else str(config.cpu),
-        "memory": None if config.memory is None else str(config.memory),
-    }
+    amounts = {"cpu": config.cpu, "memory": config.memory}
+    return {key: str(amount) for key, amount in amounts.items() if amount is not None}
 
 
 def _spread(labels: Mapping[str, str]) -> list[Values]:

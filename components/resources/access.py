@@ -74,7 +74,8 @@ def access_objects(
     """Everything about who may call what in the cluster of that name, the default deny first."""
     return [
         *(default_deny(namespace) for namespace in platform.namespaces(cluster)),
-        *(permissive_allow(entry) for entry in security.permissive),
+        # Where nothing is denied, an allow would be what denies the rest.
+        *(permissive_allow(entry) for entry in security.permissive if platform.says(entry.namespace)),
         *(
             found
             for service in platform.running(cluster)

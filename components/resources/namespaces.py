@@ -16,7 +16,7 @@ from components.resources.objects import IstioObject, Spec, create
 
 
 class MeshNamespaces(pulumi.ComponentResource):
-    """The namespaces of services and of exceptions from strict mutual TLS in one cluster.
+    """The namespaces of services in one cluster, those that exceptions from strict mutual TLS name among them.
 
     They are the stack's: made with injection before anything is in them, and gone with the stack.
     """
@@ -36,7 +36,7 @@ class MeshNamespaces(pulumi.ComponentResource):
     ) -> None:
         super().__init__(type_token("resources", "MeshNamespaces"), name, None, opts)
         labels = common_labels("namespaces", mesh_id=mesh.id)
-        # Namespaces of exceptions were MeshSecurity's once.
+        # One of an exception is MeshSecurity's until a service is declared in it.
         former = pulumi.create_urn(child(cluster.name, "security"), type_token("resources", "MeshSecurity"))
         self.by_name = {
             namespace: kubernetes.core.v1.Namespace(

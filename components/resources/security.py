@@ -22,8 +22,12 @@ _PREFIX = "permissive-"
 class MeshSecurity(pulumi.ComponentResource):
     """STRICT mutual TLS in the whole of one cluster's mesh, and the exceptions from it.
 
-    A namespace that an exception names is the stack's, so that the exception is there before the workload is.
+    A namespace that an exception names is the stack's: it is made, with injection, so that the exception is there
+    before the workload is, and it goes with the stack. One in which a service is declared is MeshNamespaces'.
     """
+
+    namespaces: Mapping[str, kubernetes.core.v1.Namespace]
+    """The namespaces made for exceptions, by name."""
 
     def __init__(
         self,
@@ -33,9 +37,10 @@ class MeshSecurity(pulumi.ComponentResource):
         mesh: MeshConfig,
         cluster: Cluster,
         control_plane: ControlPlane,
-        namespaces: Mapping[str, kubernetes.core.v1.Namespace],
+        namespaces: Mapping[str, kubernetes.core.v1.Namespace] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`namespaces`: those that are made for services."""
         super().__init__(type_token("resources", "MeshSecurity"), name, None, opts)
         labels = common_labels("security", mesh_id=mesh.id)
         # After istiod: Istio's resources are refused and pods not injected before.
@@ -43,12 +48,28 @@ class MeshSecurity(pulumi.ComponentResource):
         self._policy(
             child(name, "strict"), "default", control_plane.namespace, labels, {"mtls": {"mode": "STRICT"}}, children
         )
+        others = namespaces or {}
+        # Where a service was declared in it, it was MeshNamespaces': to make it anew would take away all that is in it.
+        former = pulumi.create_urn(child(cluster.name, "namespaces"), type_token("resources", "MeshNamespaces"))
+        self.namespaces = {
+            namespace: kubernetes.core.v1.Namespace(
+                child(name, f"namespace-{namespace}"),
+                metadata={"name": namespace, "labels": {**labels, "istio-injection": "enabled"}},
+                opts=pulumi.ResourceOptions.merge(
+                    children,
+                    pulumi.ResourceOptions(
+                        aliases=[pulumi.Alias(name=child(cluster.name, f"namespaces-{namespace}"), parent=former)]
+                    ),
+                ),
+            )
+            for namespace in sorted({entry.namespace for entry in config.permissive} - set(others))
+        }
         for entry in config.permissive:
             physical = policy_name(entry)
             self._policy(
                 child(name, f"{entry.namespace}-{physical}"),
                 physical,
-                namespaces[entry.namespace].metadata["name"],
+                {**others, **self.namespaces}[entry.namespace].metadata["name"],
                 labels,
                 permissive_spec(entry),
                 children,

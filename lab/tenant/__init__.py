@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Protocol
 
+from lab.kube_api import FIELD_MANAGER
 from lab.regions import Region
 from lab.tenant.manifests import CONTAINER, ISSUER, NAMESPACE, OUTSIDE, WORKLOADS, manifests
 
@@ -12,9 +13,6 @@ __all__ = ["CONTAINER", "ISSUER", "NAMESPACE", "OUTSIDE", "WORKLOADS", "Kubectl"
 
 ROLLOUT = 120
 """Seconds for all pods of a namespace to become ready; on two cores with two regions they take about 20."""
-
-FIELD_MANAGER = "istio-mesh-lab"
-"""Owner of the applied fields; what istiod and the controllers add stays theirs."""
 
 
 class Kubectl(Protocol):

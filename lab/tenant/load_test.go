@@ -40,10 +40,9 @@ func TestSlowAnswersDoNotSlowTheSending(t *testing.T) {
 }
 
 func TestRequestsBeyondTheConcurrencyAreWithheldAndSaidSo(t *testing.T) {
-	release := make(chan struct{})
-	stuck := callerFunc(func(context.Context) (answer, error) { <-release; return answer{good: true}, nil })
-	time.AfterFunc(150*time.Millisecond, func() { close(release) })
-	p := plan{rate: 100, duration: 100 * time.Millisecond, concurrency: 2, timeout: time.Second}
+	// Both stay in flight for much longer than the sending lasts, on a busy machine too.
+	stuck := callerFunc(func(ctx context.Context) (answer, error) { <-ctx.Done(); return answer{good: true}, nil })
+	p := plan{rate: 100, duration: 100 * time.Millisecond, concurrency: 2, timeout: 2 * time.Second}
 	outcomes, elapsed, _ := p.run(context.Background(), stuck)
 	if s := summarise(outcomes, elapsed, false); s.Sent != 2 || s.NotSent != 8 {
 		t.Errorf("sent %d, not sent %d; want 2 and 8", s.Sent, s.NotSent)

@@ -12,7 +12,7 @@ from lab.tools.catalogue import CATALOGUE, GO_MINIMUM, GO_WHEEL, DebianSource, G
 from lab.tools.progress import Progress, progress_for
 from lab.tools.toolset import Ready, Toolset
 
-__all__ = ["Progress", "Toolset", "ensure", "ensure_entry"]
+__all__ = ["Progress", "Toolset", "ensure", "ensure_entry", "go", "missing"]
 
 _CLONE = Path(__file__).resolve().parents[2]
 _GO_ON_PATH = OnPath(("go",), ("version",), r"go version go(\d+\.\d+(?:\.\d+)?)", GO_MINIMUM, (2,))
@@ -43,6 +43,22 @@ def ensure(tools: Iterable[str] | None = None, progress: Progress | None = None,
     return Toolset(clone, {each.name: Ready(each, entries.get(each.name), found[each.name]) for each in wanted})
 
 
+def missing(clone: Path = _CLONE) -> list[str]:
+    """The names of the tools that `ensure` would have to make."""
+    absent = [each for each in CATALOGUE if not cache.entry(each, clone).is_dir()]
+    return [each.name for each in absent if not each.commands or set(each.commands) - set(host.commands_of(each))]
+
+
+def go() -> Path:
+    """A Go toolchain that is new enough for every Go module of this repository.
+
+    Raises:
+        LabError: It could not be fetched.
+    """
+    with progress_for() as progress:
+        return _go(progress)
+
+
 def ensure_entry(wanted: Tool, clone: Path = _CLONE) -> Path:
     """The cache's entry of one tool, made if it is not there, whatever the machine has of its own."""
     entry = cache.entry(wanted, clone)
@@ -71,8 +87,8 @@ def _make(missing: list[Tool], clone: Path, progress: Progress) -> None:
         return
     with progress:
         progress.plan({each.name: each.seconds for each in missing})
-        go = _go(progress) if any(isinstance(each.source, GoSource) for each in missing) else None
-        runner = build.Runner(build.environment(go) if go else os.environ)
+        compiler = _go(progress) if any(isinstance(each.source, GoSource) for each in missing) else None
+        runner = build.Runner(build.environment(compiler) if compiler else os.environ)
 
         def job(each: Tool) -> schedule.Job:
             def work() -> None:
@@ -81,7 +97,7 @@ def _make(missing: list[Tool], clone: Path, progress: Progress) -> None:
                 final = cache.entry(each, clone)
                 cache.install(
                     final,
-                    _maker(each, clone, go, runner, final),
+                    _maker(each, clone, compiler, runner, final),
                     waiting=lambda: progress.note(f"another lab is {doing} {each.name}: waiting for it"),
                 )
                 progress.finish(each.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lab.errors import LabError
-from lab.tools import ensure
+from lab.tools import build, ensure, go
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -27,6 +28,13 @@ def ensure_tools(
 def link(folder: Path, home: Annotated[Path | None, typer.Option(help="PULUMI_HOME to be.")] = None) -> None:
     """Fill a folder to be put first in PATH: pulumi with its plugins, kubectl, istioctl."""
     ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"]).link(folder, home)
+
+
+@app.command("go", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run_go(arguments: Annotated[list[str], typer.Argument(help="What go is told.")]) -> None:
+    """Run the Go that the tools are built with, in the environment of their builds."""
+    program = go()
+    os.execve(program, [str(program), *arguments], build.environment(program))
 
 
 try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -15,12 +16,14 @@ from lab.errors import LabError
 from lab.tools import cache
 from lab.tools.catalogue import GO_FLAGS, GoSource, ModuleFile, Tool
 
+FIRST_BUILD_GIB = 12
+"""Disk that a first build of all tools takes (measured), most of it for Go's caches."""
 _LAST_LINES = 15
 # What is wrong, by what the build says, and what to do about it. The first that fits is shown.
 _CURES: tuple[tuple[str, str], ...] = (
     (
         r"no space left on device",
-        "Free some disk: a first build of all tools takes 12 GB, most of it for Go's caches.",
+        f"Free some disk: a first build of all tools takes {FIRST_BUILD_GIB} GiB, most of it for Go's caches.",
     ),
     (
         r"checksum mismatch|SECURITY ERROR",
@@ -40,6 +43,8 @@ def environment(go: Path) -> dict[str, str]:
         name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH", "GOEXPERIMENT", "GOROOT")
     }
     return kept | {
+        # Where Go keeps its caches; some CI and service managers start commands without.
+        "HOME": os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir,
         "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         # Not empty, or Go takes the flags of its own configuration file. Flags of the command line follow in any case.
         "GOFLAGS": "-mod=readonly",

@@ -54,8 +54,13 @@ class Estimate:
     def remaining(self) -> float:
         """Seconds still to go; never nothing while a work is not finished."""
         left = sum(seconds for name, seconds in self._expected.items() if name not in self._finished)
-        ahead = (self._clock() - self._began) - (self.total - left)
-        return max(left - max(ahead, 0.0), 0.1 * left)
+        done = self.total - left
+        begun = done + sum(self._expected[name] for name in self.started)
+        passed = self._clock() - self._began
+        # More time has passed than all that was begun should take: this machine is slower, and will stay so.
+        pace = max(1.0, passed / begun) if begun else 1.0
+        ahead = passed / pace - done
+        return max(left - max(ahead, 0.0), 0.1 * left) * pace
 
     def to_go(self) -> str:
         """As a person says it: `about 4 min to go`."""

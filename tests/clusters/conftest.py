@@ -25,6 +25,8 @@ class ApiServer:
 
     address: str = ""
     answers: dict[str, int] = field(default_factory=dict)
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Labels by name, for a list of the one namespace that its selector names."""
     silent: threading.Event = field(default_factory=threading.Event)
     """While set, it takes connections and answers nothing until `release`."""
     release: threading.Event = field(default_factory=threading.Event)
@@ -36,6 +38,10 @@ class ApiServer:
             return 200, {"gitVersion": "v1.35.4"}
         if token != f"Bearer {TOKEN}":
             return 401, {}
+        _, listed, name = path.partition("?fieldSelector=metadata.name%3D")
+        if listed:
+            labels = self.namespaces.get(name)
+            return 200, {"items": [] if labels is None else [{"metadata": {"name": name, "labels": labels}}]}
         return 200, {"metadata": {"uid": "d2fcc802"}}
 
 

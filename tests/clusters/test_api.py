@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.clusters import api
-from components.clusters.api import Identity, Unreachable, identify
+from components.clusters.api import Identity, Unreachable, identify, labels_of_namespace
 from tests.builders import authority
 from tests.clusters.conftest import TOKEN, ApiServer, kubeconfig
 
@@ -27,6 +27,13 @@ def refusal(folder: Path, server: str, user: dict[str, Any] | None = None, **cha
 
 def test_it_says_its_version_and_its_identity(api_server: ApiServer, tmp_path: Path) -> None:
     assert asked(tmp_path, api_server.address) == Identity(version="v1.35.4", uid="d2fcc802")
+
+
+def test_it_says_the_labels_of_a_namespace_and_that_there_is_none(api_server: ApiServer, tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, api_server.address, {"token": TOKEN})
+    assert labels_of_namespace(path, "use1", "istio-system") is None
+    api_server.namespaces["istio-system"] = {"a": "b"}
+    assert labels_of_namespace(path, "use1", "istio-system") == {"a": "b"}
 
 
 def test_a_token_may_come_from_a_file(api_server: ApiServer, tmp_path: Path) -> None:

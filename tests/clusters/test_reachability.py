@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import naming
 from components.clusters import reachability
 from components.clusters.api import Identity, Unreachable
 from components.clusters.reachability import Reachability, _ReachabilityProvider  # pyright: ignore[reportPrivateUsage]
@@ -21,13 +22,22 @@ def properties(tmp_path: Path) -> dict[str, Any]:
     return {"cluster": "use1", "kubeconfig": str(path), "context": "use1", "istio_version": "1.31.0"}
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, answer: Identity | Unreachable) -> None:
+def answering(
+    monkeypatch: pytest.MonkeyPatch, answer: Identity | Unreachable, mesh: dict[str, str] | None = None
+) -> None:
+    """`mesh` are the labels of its istio-system; None where it has none."""
+
     def identify(*_: object) -> Identity:
         if isinstance(answer, Unreachable):
             raise answer
         return answer
 
+    def labels_of_namespace(*asked: object) -> dict[str, str] | None:
+        assert asked[-1] == "istio-system"
+        return mesh
+
     monkeypatch.setattr(reachability, "identify", identify)
+    monkeypatch.setattr(reachability, "labels_of_namespace", labels_of_namespace)
 
 
 def reasons(properties: dict[str, Any], olds: dict[str, Any] | None = None) -> list[str]:
@@ -74,6 +84,23 @@ def test_the_same_cluster_at_another_address_is_no_fault(
 ) -> None:
     answering(monkeypatch, Identity("v1.35.4", "uid-1"))
     assert reasons(properties, {**properties, "context": "former", "uid": "uid-1"}) == []
+
+
+def test_a_mesh_of_someone_else_is_not_taken_over(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"), mesh={"topology.istio.io/network": "use1"})
+    assert reasons(properties) == [
+        "cluster `use1` has a namespace istio-system that no stack of this project made. Its mesh would be taken over, "
+        "and `pulumi destroy` would delete it. Take that mesh out first (`istioctl uninstall --purge`, `kubectl delete "
+        "namespace istio-system`), or name a cluster without one."
+    ]
+
+
+def test_a_mesh_of_this_project_is_found_again(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
+    """As after a first `up` that was cut off, or of a stack whose mesh is there already."""
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"), mesh=naming.common_labels("control-plane", mesh_id="exam"))
+    assert reasons(properties) == []
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"), mesh={})
+    assert reasons(properties, {**properties, "uid": "uid-1"}) == []
 
 
 @pytest.mark.parametrize("version", ["v1.31.9", "v1.37.0"])

@@ -59,9 +59,13 @@ def test_who_calls_a_service_calls_its_mirror(tmp_path: Path) -> None:
     assert keys(found.called_by(found.services["exam/web-frontend"])) == ["exam/exam-service", "exam/shadow"]
 
 
-def test_a_namespace_of_an_exception_is_made_in_every_region(tmp_path: Path) -> None:
+def test_a_namespace_of_an_exception_is_in_every_region_once_a_service_is_declared_in_it(tmp_path: Path) -> None:
     security = {"permissive": [{"namespace": "old", "workload": {"app": "a"}, "ports": [1]}]}
-    assert platform(tmp_path, {}, security=security).namespaces("use1") == ("old",)
+    assert platform(tmp_path, {}, security=security).namespaces("use1") == ()
+    there = {"old/store": {"ports": {"http": 80}, "regions": ["usw2"]}}
+    assert platform(tmp_path, there, security=security, gateways={}).namespaces("use1") == ("old",)
+    elsewhere = {"new/store": {"ports": {"http": 80}, "regions": ["usw2"]}}
+    assert platform(tmp_path, elsewhere, security=security, gateways={}).namespaces("use1") == ()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Runs the proofs against the running lab: `python -m tests.lab [options of pytest]`.
 
-All of them, with the promised rows and the evidence file, unless the options name some: then only the table is printed.
+All of them, with the promised rows and the evidence file. Where the options choose some (a path below tests/lab, -k,
+-m), only the table is printed: a part is no evidence of the whole.
 """
 
 import sys
@@ -11,14 +12,18 @@ import pytest
 from lab.paths import Paths
 from tests.lab.promises import PROMISED
 
+FOLDER = "tests/lab"
+
 
 def command(arguments: Sequence[str]) -> list[str]:
     """The arguments for pytest."""
     plugins = ["-p", "tests.lab.evidence", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"]
     always = [*plugins, "-o", "addopts=", "--strict-markers", "-ra", "--tb=short"]
-    if arguments:
-        return [*always, *arguments]
-    return [*always, "-v", "--evidence", str(Paths().evidence), "--promised", ",".join(PROMISED), "tests/lab"]
+    paths = [word for word in arguments if word.startswith(FOLDER)]
+    if paths or {"-k", "-m"}.intersection(arguments):
+        return [*always, *arguments, *([] if paths else [FOLDER])]
+    whole = ["-v", "--evidence", str(Paths().evidence), "--promised", ",".join(PROMISED), FOLDER]
+    return [*always, *whole, *arguments]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import os
 import platform
 import shlex
 import shutil
+import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -54,7 +55,7 @@ class Row:
     :ivar figures: numbers and names the proof recorded.
     :ivar duration_s: seconds of set-up, test and clean-up.
     :ivar command: how to run this proof alone.
-    :ivar reason: empty when proven, else the last line of the failure.
+    :ivar reason: empty when proven, else the beginning of what failed.
     """
 
     id: str
@@ -80,7 +81,7 @@ class Evidence:
         self.started = time.monotonic()
 
     def add(self, nodeid: str, row: str, title: str) -> Row:
-        command = f"python -m pytest {shlex.quote(nodeid)}"
+        command = f"{_interpreter()} -m pytest {shlex.quote(nodeid)}"
         return self.rows.setdefault(nodeid, Row(id=row, title=title, command=command))
 
     def complete(self) -> list[Row]:
@@ -139,6 +140,12 @@ def machine_size() -> dict[str, str | int | float]:
         "kernel": platform.release(),
         "architecture": platform.machine(),
     }
+
+
+def _interpreter() -> str:
+    """This Python, as it is called from the current folder."""
+    here = f"{Path.cwd()}{os.sep}"
+    return sys.executable.removeprefix(here) if sys.executable.startswith(here) else "python"
 
 
 def _short(value: Figure) -> str:
@@ -227,9 +234,8 @@ def pytest_runtest_makereport(
 
 
 def _reason(problem: BaseException | None) -> str:
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    first = lines[0] if lines else type(problem).__name__
-    return first[:REASON_LIMIT]
+    words = " ".join(str(problem).split()) or type(problem).__name__
+    return words[:REASON_LIMIT]
 
 
 @pytest.hookimpl(trylast=True)

@@ -75,10 +75,12 @@ def test_a_pod_without_net_admin_joins(
             return any("NET_ADMIN" in message for message in messages)
 
         wait_for(refused, deadline=30, what=f"the refusal of a pod with NET_ADMIN in {site.name}")
+        # Tried again by the Deployment at growing intervals: it is to try when there is a node agent.
+        site.kubectl.run("scale", "-n", CONFINED, "deployment/confined", "--replicas=0")
     changes = engine.up(engine.configured({"mesh": {"cni": True}}))
     trust_domain = str(engine.setting("trust", "trustDomain"))
     for site in sites.values():
-        site.kubectl.run("rollout", "restart", "-n", CONFINED, "deployment/confined")
+        site.kubectl.run("scale", "-n", CONFINED, "deployment/confined", "--replicas=1")
         site.kubectl.rolled_out(CONFINED, "deployment/confined")
         (pod,) = site.kubectl.items("pod", "-n", CONFINED, "--field-selector=status.phase=Running")
         containers = [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]

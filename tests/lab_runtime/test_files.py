@@ -14,8 +14,10 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lab import down, environment, kubeconfig, pki
-from lab.paths import Paths
+from lab import down, environment, kubeconfig, pki, stack, up
+from lab.errors import LabError
+from lab.ownership import Ownership
+from lab.paths import CLONE, Paths
 from lab.regions import load_regions
 
 TOPOLOGY = load_regions()
@@ -95,6 +97,7 @@ def test_the_environment_is_what_a_shell_has_after_sourcing_it(tmp_path: Path) -
     assert shell["KUBECONFIG"] == f"{paths.lab}/kubeconfig-use1:{paths.lab}/kubeconfig-usw2"
     assert shell["PULUMI_BACKEND_URL"] == f"file://{paths.pulumi}"
     assert shell["PATH"].split(":")[0] == str(paths.bin)
+    assert shell["NO_PROXY"] == shell["no_proxy"] == "198.18.0.0/24,198.18.11.0/24,198.18.12.0/24"
     own = environment.process_environment(paths, TOPOLOGY, {"PATH": os.environ["PATH"]})
     assert {name: shell[name] for name in own} == own
 
@@ -106,10 +109,36 @@ def test_the_environment_sourced_twice_is_the_same(tmp_path: Path) -> None:
     assert sourced(paths, 2)["PATH"] == sourced(paths, 1)["PATH"]
 
 
+def test_a_persons_exceptions_from_the_proxy_stay(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    environment.write(paths, TOPOLOGY)
+    base = {"PATH": os.environ["PATH"], "NO_PROXY": "localhost,.corp.example"}
+    own = environment.process_environment(paths, TOPOLOGY, base)
+    assert own["NO_PROXY"] == f"localhost,.corp.example,{environment.unproxied(TOPOLOGY)}"
+    assert environment.process_environment(paths, TOPOLOGY, own)["NO_PROXY"] == own["NO_PROXY"]
+    script = f'. {paths.environment}; . {paths.environment}; printf %s "$NO_PROXY"'
+    shell = subprocess.run(["sh", "-ec", script], env=base, capture_output=True, text=True, check=True).stdout
+    assert shell == own["NO_PROXY"]
+
+
+def test_the_labs_state_is_its_owners_alone_even_where_it_was_not(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.pulumi.mkdir(parents=True)
+    paths.lab.chmod(0o755)
+    environment.write(paths, TOPOLOGY)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (paths.lab, paths.pulumi)} == {0o700}
+
+
 def test_down_forgets_the_local_stack_and_leaves_others(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     state = paths.pulumi / ".pulumi"
+    made = tmp_path / "opt/cni"
+    made.mkdir(parents=True)
+    paths.lab.mkdir()
+    down.record_directories(paths, [made.parent, made, Path("/run/netns")])
+    assert down.recorded_directories(paths) == [str(made.parent), str(made)]
     gone = [
+        made.parent,
         state / "stacks/istio-mesh/local.json",
         state / "stacks/istio-mesh/local.json.bak",
         state / "history/istio-mesh/local/local-1.history.json",
@@ -122,11 +151,38 @@ def test_down_forgets_the_local_stack_and_leaves_others(tmp_path: Path) -> None:
         state / "stacks/istio-mesh/staging.json",
         state / "stacks/istio-mesh/localhost.json",
         state / "history/istio-mesh/staging/staging-1.history.json",
+        state / "stacks/another-project/local.json",
+        state / "backups/another-project/local/local.json",
+        state / "locks/organization/another-project/local/one.json",
         paths.evidence,
     ]
-    for path in (*gone, *kept):
+    for path in (*gone[1:], *kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
     down.forget_clusters(paths)
     assert [path for path in gone if path.exists()] == []
     assert [path for path in kept if not path.exists()] == []
+
+
+def test_the_project_whose_stack_is_forgotten_is_this_one() -> None:
+    assert yaml.safe_load((CLONE / "Pulumi.yaml").read_text())["name"] == stack.PROJECT
+
+
+def test_a_failed_start_keeps_its_logs_and_the_first_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, told = Paths(tmp_path), list[str]()
+    log = paths.region("use1").log / "etcd.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("no space")
+
+    def fails(*_: object) -> None:
+        raise LabError("a process is left")
+
+    monkeypatch.setattr(down, "take_away", fails)
+    ownership = Ownership(paths, tmp_path / "run")
+    with (
+        pytest.raises(LabError, match=f"etcd ended at once. The logs of this start are kept in {paths.failed_start}"),
+        up.undone_on_failure(ownership, paths, told.append, undo=True),
+    ):
+        raise LabError("etcd ended at once.")
+    assert (paths.failed_start / "use1/etcd.log").read_text() == "no space"
+    assert any("a process is left" in line for line in told)

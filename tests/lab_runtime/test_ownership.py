@@ -32,7 +32,9 @@ def marker(clone: Path = MINE, boot: str = "now", builder: ProcessIdentity | Non
         (marker(OTHERS), ALL, State.OTHERS),
         # One region is not half a mesh: the stack's state describes clusters that are gone.
         (marker(), frozenset({EAST}), State.MINE_DEAD),
-        (marker(OTHERS), frozenset({EAST}), State.OTHERS_DEAD),
+        # Of another clone's it is for that clone to say, as long as anything of it lives.
+        (marker(OTHERS), frozenset({EAST}), State.OTHERS),
+        (marker(OTHERS), frozenset(), State.OTHERS_DEAD),
         # Processes of the same ids after a restart are others.
         (marker(boot="before"), ALL, State.MINE_DEAD),
         (marker(OTHERS, boot="before"), ALL, State.OTHERS_DEAD),
@@ -40,13 +42,18 @@ def marker(clone: Path = MINE, boot: str = "now", builder: ProcessIdentity | Non
         (marker(OTHERS, builder=UP), ALL, State.OTHERS),
         # The `up` that made it was killed half-way.
         (marker(builder=UP), frozenset({EAST, WEST}), State.MINE_DEAD),
-        (marker(OTHERS, builder=UP), frozenset({EAST, WEST}), State.OTHERS_DEAD),
+        (marker(OTHERS, builder=UP), frozenset({EAST, WEST}), State.OTHERS),
+        (marker(OTHERS, builder=UP), frozenset(), State.OTHERS_DEAD),
     ],
 )
 def test_the_marker_and_the_living_processes_tell_what_there_is(
     seen: Marker | None, alive: frozenset[ProcessIdentity], expected: State
 ) -> None:
     assert judge(seen, MINE, "now", alive, me=999) is expected
+
+
+def test_a_lab_whose_clone_was_deleted_can_be_taken_away() -> None:
+    assert judge(marker(OTHERS), MINE, "now", ALL, me=999, deserted=True) is State.OTHERS_DEAD
 
 
 def test_a_lab_without_regions_does_not_live() -> None:
@@ -84,9 +91,13 @@ def test_a_damaged_marker_is_a_sentence(tmp_path: Path, text: str) -> None:
 def test_a_living_lab_of_another_clone_is_refused_with_the_command_that_ends_it(tmp_path: Path) -> None:
     process = ProcessIdentity.of(os.getpid())
     assert process is not None
-    Ownership(Paths(OTHERS), tmp_path).write(Marker(str(OTHERS), boot_id(), None, {"use1": process}))
-    with pytest.raises(LabError, match="`make -C /clones/others down`"):
+    others = tmp_path / "the others"
+    (others / "lab").mkdir(parents=True)
+    Ownership(Paths(others), tmp_path).write(Marker(str(others), boot_id(), None, {"use1": process}))
+    with pytest.raises(LabError, match=f"`make -C '{others}' down`"):
         Ownership(Paths(MINE), tmp_path).refuse_others()
+    (others / "lab").rmdir()
+    assert Ownership(Paths(MINE), tmp_path).refuse_others() is State.OTHERS_DEAD, "nothing else can end it"
 
 
 def test_a_dead_lab_of_another_clone_is_not_refused(tmp_path: Path) -> None:
@@ -94,7 +105,8 @@ def test_a_dead_lab_of_another_clone_is_not_refused(tmp_path: Path) -> None:
     process = ProcessIdentity.of(child.pid)
     assert process is not None
     ownership = Ownership(Paths(MINE), tmp_path)
-    ownership.write(Marker(str(OTHERS), boot_id(), None, {"use1": process}))
+    (tmp_path / "others/lab").mkdir(parents=True)
+    ownership.write(Marker(str(tmp_path / "others"), boot_id(), None, {"use1": process}))
     assert ownership.state is State.OTHERS
     process.kill(signal.SIGKILL)
     child.wait()
@@ -127,3 +139,37 @@ def test_a_second_command_at_the_same_time_is_refused(tmp_path: Path) -> None:
     assert str(MINE) in outcome[0]
     with second.locked():
         pass
+
+
+def test_down_waits_for_the_command_before_it(tmp_path: Path) -> None:
+    first, second = Ownership(Paths(OTHERS), tmp_path), Ownership(Paths(MINE), tmp_path)
+    told: list[str] = []
+    holds, waits = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with first.locked():
+            holds.set()
+            assert waits.wait(5)
+
+    def report(what: str) -> None:
+        told.append(what)
+        waits.set()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert holds.wait(5)
+    with second.locked(10, report):
+        pass
+    thread.join()
+    assert "waiting up to 10 s" in told[0]
+
+
+def test_a_signal_reaches_the_very_process_only() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    identity = ProcessIdentity.of(child.pid)
+    assert identity is not None
+    ProcessIdentity(identity.pid, identity.start_time - 1).kill()
+    assert identity.alive
+    identity.kill(signal.SIGTERM)
+    assert child.wait(5) == -signal.SIGTERM
+    identity.kill()

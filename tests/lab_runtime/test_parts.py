@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import cgroups, link, network, packet_delay, status
+from lab import cgroups, control_plane, link, network, packet_delay, pki, status
+from lab.component_model import Setting
 from lab.errors import LabError
 from lab.image_store import ImageStore
 from lab.link import Distance
+from lab.paths import Paths
 from lab.regions import load_regions
 from lab.waiting import wait_for
 
@@ -51,6 +53,11 @@ VERSION_1 = """\
 35 32 0:31 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,release_agent=/lib/agent,name=systemd
 36 32 0:32 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
 """
+HYBRID = """\
+35 32 0:31 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+36 32 0:32 / /sys/fs/cgroup/net rw,relatime - cgroup cgroup rw,net_cls
+37 32 0:33 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
+"""
 VERSION_2 = "32 30 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
 
 
@@ -60,6 +67,38 @@ def test_control_groups_of_version_1_win_over_a_version_2_without_controllers() 
         ("/sys/fs/cgroup/memory", "memory"),
         ("/sys/fs/cgroup/systemd", "none,name=systemd"),
     ]
+
+
+def test_control_groups_of_version_2_win_where_version_1_has_no_memory() -> None:
+    assert [str(tree.mount) for tree in cgroups.hierarchies(HYBRID)] == ["/sys/fs/cgroup/unified"]
+
+
+def test_controllers_that_the_kubelet_needs_and_the_machine_lacks_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cgroups.hierarchies(VERSION_1)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: first)
+    assert cgroups.missing_controllers() == ["cpuset", "pids"]
+    (tmp_path / "cgroup.controllers").write_text("cpuset cpu io pids\n")
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [cgroups.Hierarchy(tmp_path, "")])
+    assert cgroups.missing_controllers() == ["memory"]
+
+
+def test_the_engine_is_not_counted_as_memory_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, usage in (("use1", 500), ("usw2", 300), (cgroups.ENGINE, 9000)):
+        group = tmp_path / cgroups.PARENT / name
+        group.mkdir(parents=True)
+        (group / "memory.current").write_text(f"{usage}\n")
+        (group / "memory.stat").write_text("anon 1\ninactive_file 100\n")
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [cgroups.Hierarchy(tmp_path, "")])
+    assert cgroups.memory_bytes() == 600
+
+
+def test_the_name_servers_file_holds_a_path_with_a_space_as_one_word(tmp_path: Path) -> None:
+    region, paths = TOPOLOGY.regions[0], Paths(tmp_path / "a clone").region("use1")
+    setting = Setting(region, paths, pki.create(region, paths.pki), "pause", lambda name: Path(name))
+    corefile = control_plane.coredns(setting).files[setting.path("Corefile")]
+    assert f'        kubeconfig "{paths.run}/coredns.kubeconfig"\n' in corefile
 
 
 def test_control_groups_of_version_2_alone() -> None:

@@ -73,6 +73,7 @@ def test_only_ranges_that_the_machine_gets_a_route_to_must_be_free_on_it(tmp_pat
         ({"name": "eu-central-1"}, "regions.1.name: `eu-central-1` is no name for a region"),
         ({"name": "Use1"}, "`Use1` is no name for a region"),
         ({"name": "wire"}, "`wire` is the name of the network between the regions"),
+        ({"name": "engine"}, "`engine` is the name of the control group of Pulumi's engine"),
         ({"zone": ""}, "regions.1.zone"),
         ({"pod_cidr": "10.102.0.1/16"}, "regions.1.pod_cidr"),
         ({"colour": "blue"}, "regions.1.colour: Extra inputs are not permitted"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import select
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from lab.errors import LabError
-from lab.tools import build, ensure
+from lab.tools import build, cache, ensure, missing
 from lab.tools.catalogue import CATALOGUE, GoSource, ModuleFile, Patch, Tool, tool
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -109,6 +110,17 @@ def test_the_environment_cannot_change_what_is_built(monkeypatch: pytest.MonkeyP
     assert "GOOS" not in environment
     assert environment["GOPROXY"] == "the person's own"
     assert environment["PATH"].startswith("/go/bin:")
+    monkeypatch.delenv("HOME")
+    assert build.environment(Path("/go/bin/go"))["HOME"] == pwd.getpwuid(os.getuid()).pw_dir, "Go's caches are there"
+
+
+def test_a_tool_is_missing_as_long_as_neither_the_cache_nor_the_machine_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert "kubernetes" in missing(CLONE)
+    cache.entry(tool("kubernetes"), CLONE).mkdir(parents=True)
+    assert "kubernetes" not in missing(CLONE)
 
 
 @pytest.fixture

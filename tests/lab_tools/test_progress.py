@@ -32,6 +32,18 @@ def test_the_rest_is_never_nothing_while_something_is_not_finished() -> None:
     assert estimate.remaining() == 10
 
 
+def test_on_a_slower_machine_the_rest_grows_with_what_has_been_seen() -> None:
+    clock = Clock()
+    estimate = Estimate({"a": 300, "b": 100}, clock)
+    estimate.start("a")
+    clock.now = 600
+    assert estimate.remaining() == 200, "a takes twice as long as expected, so b will"
+    estimate.finish("a")
+    estimate.start("b")
+    clock.now = 900
+    assert estimate.remaining() == 10 * 900 / 400
+
+
 def test_the_rest_is_said_in_minutes() -> None:
     assert Estimate({"a": 290}, Clock()).to_go() == "about 5 min to go"
     assert Estimate({"a": 40}, Clock()).to_go() == "less than a minute to go"

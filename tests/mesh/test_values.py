@@ -9,6 +9,7 @@ import yaml
 from components.config import StackConfig
 from components.mesh import values
 from tests import builders
+from tests.services import PLAIN
 
 PRODUCTION_ISTIOD = """
 revision: 1-31
@@ -33,15 +34,12 @@ env:
   DEFAULT_WORKLOAD_CERT_TTL: 24h
   MAX_WORKLOAD_CERT_TTL: 24h
   ISTIO_MULTIROOT_MESH: "true"
-  PILOT_JWT_PUB_KEY_REFRESH_INTERVAL: 5m
-  BLOCKED_CIDRS_IN_JWKS_URIS: 127.0.0.0/8,169.254.0.0/16,::1/128,fe80::/10,fd00:ec2::254/128
 cni: {enabled: false}
 telemetry: {enabled: true}
 base: {validationFailurePolicy: Fail}
 meshConfig:
   trustDomain: exam-platform.local
   accessLogFile: ""
-  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
   pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}
   defaultConfig:
     holdApplicationUntilProxyStarts: true
@@ -80,6 +78,7 @@ topologySpreadConstraints:
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector: {matchLabels: {app: istio-ingress}}
+podAnnotations: {istio-mesh/proxy: digest}
 service: {type: LoadBalancer}
 podDisruptionBudget: {minAvailable: 1}
 """
@@ -91,7 +90,9 @@ def stack(tmp_path: Path) -> StackConfig:
 
 
 def istiod(config: StackConfig) -> dict[str, Any]:
-    return values.istiod_values(config.mesh, config.trust, cluster="use1", network="network-of-use1")
+    return values.istiod_values(
+        config.mesh, config.trust, cluster="use1", network="network-of-use1", declared=config.declared
+    )
 
 
 def with_mesh(tmp_path: Path, **mesh: Any) -> StackConfig:
@@ -103,13 +104,13 @@ def test_istiod_is_sized_for_production_by_default(stack: StackConfig) -> None:
 
 
 def test_the_ingress_is_sized_for_production_by_default(stack: StackConfig) -> None:
-    rendered = values.ingress_values(stack.mesh, stack.gateways.ingress, release="istio-ingress")
+    rendered = values.ingress_values(stack.mesh, stack.gateways.ingress, release="istio-ingress", proxy="digest")
     assert rendered == yaml.safe_load(PRODUCTION_INGRESS)
 
 
 def test_the_east_west_gateway_stands_for_its_network(stack: StackConfig) -> None:
     rendered = values.east_west_values(
-        stack.mesh, stack.gateways.east_west, release="istio-eastwestgateway", network="n1"
+        stack.mesh, stack.gateways.east_west, release="istio-eastwestgateway", proxy="digest", network="n1"
     )
     expected = yaml.safe_load(PRODUCTION_INGRESS.replace("istio-ingress", "istio-eastwestgateway"))
     assert rendered == expected | {"networkGateway": "n1"}
@@ -131,7 +132,7 @@ def test_a_fixed_number_of_replicas_needs_no_autoscaler_and_one_no_disruption_bu
     assert rendered["autoscaleEnabled"] is False
     assert rendered["replicaCount"] == 1
     assert not {"autoscaleMin", "autoscaleMax", "cpu"} & set(rendered)
-    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress")
+    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress", proxy="digest")
     assert gateway["autoscaling"]["enabled"] is False
     assert gateway["replicaCount"] == 1
     assert "podDisruptionBudget" not in gateway
@@ -139,7 +140,7 @@ def test_a_fixed_number_of_replicas_needs_no_autoscaler_and_one_no_disruption_bu
 
 def test_two_fixed_replicas_keep_their_disruption_budget(tmp_path: Path) -> None:
     config = builders.stack_config(tmp_path, gateways={"ingress": {"replicas": {"min": 2, "max": 2}}})
-    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress")
+    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress", proxy="digest")
     assert (gateway["replicaCount"], gateway["podDisruptionBudget"]) == (2, {"minAvailable": 1})
 
 
@@ -180,8 +181,9 @@ def test_istiods_tuning_is_said_where_it_differs(tmp_path: Path) -> None:
         "blockedJwksRanges": [],
         "workloadEntryRegistration": False,
     }
-    plain = istiod(builders.stack_config(tmp_path))["env"]
-    tuned = istiod(with_mesh(tmp_path, istiod={"tuning": tuning}))["env"]
+    said = {"services": {"exam/api": PLAIN}, "gateways": {}}
+    plain = istiod(builders.stack_config(tmp_path, **said))["env"]
+    tuned = istiod(builders.stack_config(tmp_path, mesh={"id": "exam", "istiod": {"tuning": tuning}}, **said))["env"]
     assert {key: value for key, value in tuned.items() if plain.get(key) != value} == {
         "PILOT_PUSH_THROTTLE": "100",
         "PILOT_DEBOUNCE_AFTER": "200ms",
@@ -193,13 +195,45 @@ def test_istiods_tuning_is_said_where_it_differs(tmp_path: Path) -> None:
     assert set(plain) - set(tuned) == {"BLOCKED_CIDRS_IN_JWKS_URIS"}
 
 
-def test_a_limit_that_is_left_out_takes_the_charts_default_away(tmp_path: Path) -> None:
+def test_what_may_be_refused_depends_on_what_is_declared(tmp_path: Path) -> None:
+    """Until a stack says its services nothing is; what it tunes itself always holds."""
+
+    def said(**changes: Any) -> tuple[Any, bool, bool]:
+        rendered = istiod(builders.stack_config(tmp_path, **changes))
+        keys = {"PILOT_JWT_PUB_KEY_REFRESH_INTERVAL", "BLOCKED_CIDRS_IN_JWKS_URIS"} & set(rendered["env"])
+        mode = rendered["meshConfig"].get("outboundTrafficPolicy")
+        return mode, len(keys) == 2, "extensionProviders" in rendered["meshConfig"]
+
+    envoy = {"mesh": {"id": "exam", "dataPlane": "upstream-envoy"}, "gateways": {}}
+    assert said(**envoy) == (None, False, False)
+    assert said(**envoy, telemetry={}) == (None, False, True)
+    assert said(**envoy, services={"exam/api": PLAIN}) == ({"mode": "REGISTRY_ONLY"}, True, True)
+    tuned = istiod(with_mesh(tmp_path, istiod={"tuning": {"jwksRefresh": "10m", "blockedJwksRanges": ["10.0.0.0/8"]}}))
+    assert tuned["env"]["PILOT_JWT_PUB_KEY_REFRESH_INTERVAL"] == "10m"
+    assert tuned["env"]["BLOCKED_CIDRS_IN_JWKS_URIS"] == "10.0.0.0/8"
+
+
+def test_what_is_left_out_is_left_to_the_chart(tmp_path: Path) -> None:
     proxies = {"resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "256Mi"}}}
     rendered = istiod(with_mesh(tmp_path, proxies=proxies))
     assert rendered["global"]["proxy"]["resources"] == {
-        "requests": {"cpu": "100m", "memory": None},
-        "limits": {"cpu": None, "memory": "256Mi"},
+        "requests": {"cpu": "100m"},
+        "limits": {"memory": "256Mi"},
     }
+
+
+def test_gateways_are_restarted_for_another_proxy_and_for_nothing_else(tmp_path: Path) -> None:
+    """Their Deployments do not name the proxy's image and configuration: istiod's webhook fills them in."""
+
+    def digest(mesh: dict[str, Any] | None = None, **certificates: str) -> str:
+        trust = {"trustDomain": "exam-platform.local", "workloadCertificates": certificates}
+        config = builders.stack_config(tmp_path, mesh={"id": "exam", **(mesh or {})}, trust=trust)
+        return values.proxy_digest(config.mesh, config.trust)
+
+    assert digest() == digest({"istiod": {"targetCpu": 50}})
+    assert digest() != digest({"images": {"tag": "1.31.0-mine"}})
+    assert digest() != digest({"version": "1.31.1"})
+    assert digest() != digest(lifetime="12h")
 
 
 def test_environment_values_are_strings(tmp_path: Path) -> None:

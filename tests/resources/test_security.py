@@ -60,7 +60,7 @@ def test_the_mesh_is_strict_but_for_the_named_ports(done: mocks.Recording, clust
 def test_without_exceptions_there_is_one_policy_and_no_namespace(tmp_path: Path) -> None:
     strict = run(tmp_path)
     assert list(policies(strict, "use1")) == [("istio-system", "default")]
-    assert not [name for name in strict.names if "-namespaces-" in name and name.endswith("exam")]
+    assert not [name for name in strict.names if "-security-namespace-" in name]
 
 
 def test_policies_come_after_istiod(done: mocks.Recording) -> None:
@@ -69,17 +69,19 @@ def test_policies_come_after_istiod(done: mocks.Recording) -> None:
 
 
 def test_the_namespace_of_an_exception_is_made_with_injection(done: mocks.Recording) -> None:
-    namespace = done.named("use1-namespaces-exam")
+    namespace = done.named("use1-security-namespace-exam")
     assert namespace.inputs["metadata"]["name"] == "exam"
     assert namespace.inputs["metadata"]["labels"]["istio-injection"] == "enabled"
     policy = done.named("use1-security-exam-permissive-legacy-metrics-00db7c")
-    assert "use1-namespaces-exam" in policy.dependencies
+    assert "use1-security-namespace-exam" in policy.dependencies
 
 
 def test_exceptions_of_one_namespace_share_it(tmp_path: Path) -> None:
     other = LEGACY | {"workload": {"app": "old"}, "ports": [9000]}
     both = run(tmp_path, LEGACY, other)
-    assert [name for name in both.names if name.startswith("use1-namespaces-")] == ["use1-namespaces-exam"]
+    assert [name for name in both.names if name.startswith("use1-security-namespace-")] == [
+        "use1-security-namespace-exam"
+    ]
     assert len(policies(both, "use1")) == 3
 
 

@@ -151,7 +151,7 @@ def test_failed_and_slow_requests_are_logged_and_no_others(
 
 
 def istiod(stack: StackConfig) -> dict[str, Any]:
-    return values.istiod_values(stack.mesh, stack.trust, cluster="use1", network="use1", telemetry=stack.telemetry)
+    return values.istiod_values(stack.mesh, stack.trust, cluster="use1", network="use1", declared=stack.declared)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab.support.commands import Result, run
+from tests.lab.support.commands import CommandFailed, Result, run
 
 NAMESPACE = "istio-mesh"
 TIMEOUT = 300.0  # seconds one run of the engine may take in the lab, where an up of everything takes about 20
@@ -79,10 +79,14 @@ class Engine:
 
     def pulumi(self, *args: str, timeout: float = TIMEOUT, check: bool = True) -> Result:
         """A run of pulumi in the project's folder; no two at a time, in whichever session."""
+        command = ["pulumi", "--non-interactive", *args]
         with self._alone():
-            return run(
-                ["pulumi", "--non-interactive", *args], env=self.env, timeout=timeout, cwd=self.root, check=check
-            )
+            result = run(command, env=self.env, timeout=timeout, cwd=self.root, check=False)
+        if check and result.code != 0:
+            # What the engine found wrong stands between its progress and the stack's outputs.
+            said = result.text.partition("Diagnostics:")[2].partition("Outputs:")[0].strip() or result.text[-2000:]
+            raise CommandFailed(f"pulumi {args[0]} ended with {result.code}: {said}")
+        return result
 
     def up(self, config: Path | None = None, *options: str, timeout: float = TIMEOUT) -> Changes:
         return self._changes("up", "--yes", "--skip-preview", *options, config=config, timeout=timeout)
