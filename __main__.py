@@ -42,7 +42,7 @@ certificates = IngressCertificates("ingress-certificates", config.gateways.ingre
 
 control_planes: dict[str, ControlPlane] = {}
 gateways: dict[str, MeshGateways] = {}
-ready: list[pulumi.Resource] = []
+cross_networks: dict[str, CrossNetworkGateway] = {}
 
 for cluster in clusters:
     control_plane = control_planes[cluster.name] = ControlPlane(
@@ -56,7 +56,7 @@ for cluster in clusters:
     gateway = gateways[cluster.name] = MeshGateways(
         child(cluster.name, "gateways"), config.gateways, mesh=mesh, cluster=cluster, control_plane=control_plane
     )
-    cross_network = CrossNetworkGateway(
+    cross_networks[cluster.name] = CrossNetworkGateway(
         child(cluster.name, "cross-network"),
         mesh=mesh,
         cluster=cluster,
@@ -124,7 +124,7 @@ for cluster in clusters:
             cluster=cluster,
             namespaces=namespaces,
             rules=traffic.rules,
-            depends_on=[*control_plane.ready, *gateway.ready],
+            depends_on=[*control_plane.ready, *gateway.ingress_ready],
         )
     if egress_objects(platform, cluster.name):
         Egress(child(cluster.name, "egress"), platform, mesh=mesh, cluster=cluster, depends_on=control_plane.ready)
@@ -155,8 +155,13 @@ for cluster in clusters:
             namespaces=namespaces,
             depends_on=control_plane.ready,
         )
-    ready += [*gateway.ready, *cross_network.ready]
 
-RemoteSecrets("remote", config.trust.remote_tokens, clusters=clusters, control_planes=control_planes, gateways=ready)
+RemoteSecrets(
+    "remote",
+    config.trust.remote_tokens,
+    clusters=clusters,
+    control_planes=control_planes,
+    gateways={name: cross_network.ready for name, cross_network in cross_networks.items()},
+)
 
 outputs.export(config, clusters=clusters, authorities=authorities, certificates=certificates, gateways=gateways)

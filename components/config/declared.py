@@ -1,4 +1,4 @@
-"""What a stack declares besides its mesh. Until it says its services, nothing may be refused: a mesh is as without them."""
+"""What a stack declares besides its mesh: until it says its services, nothing may be refused."""
 
 from dataclasses import dataclass
 

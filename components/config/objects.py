@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, Field
 
-from components.config.clusters import ClusterName
 from components.config.faults import Fault, invalid
 from components.config.model import Model
 from components.config.names import CLUSTER_DOMAIN
@@ -75,7 +74,7 @@ class ObjectConfig(Model):
     namespace: Annotated[DnsLabel, Field(examples=["exam"])]
     """Its namespace; what is in `istio-system` holds for the whole mesh."""
 
-    clusters: Annotated[tuple[ClusterName, ...], Field(min_length=1, examples=[["use1"]])] | None = None
+    clusters: Annotated[tuple[DnsLabel, ...], Field(min_length=1, examples=[["use1"]])] | None = None
     """The clusters that get it; default all."""
 
     spec: Annotated[dict[str, Any], Field(examples=[{"workloadSelector": {"labels": {"app": "exam-service"}}}])]

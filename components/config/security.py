@@ -3,19 +3,29 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from components.config.faults import Fault
+from components.config.faults import Fault, invalid
 from components.config.model import Model
 from components.config.names import Labels
 from components.config.values import DnsLabel, Port
 
 
+def _of_tenants(value: str) -> str:
+    if value.startswith("kube-") or value in ("istio-system", "istio-ingress"):
+        raise invalid(
+            f"`{value}` belongs to Kubernetes or to the mesh itself",
+            "Its pods would be given sidecars, and do not work with them",
+            "Name the namespace of a workload in the mesh",
+        )
+    return value
+
+
 class PermissiveConfig(Model):
     """Ports of one workload that take plain text as well, until its callers are in the mesh."""
 
-    namespace: Annotated[DnsLabel, Field(examples=["exam"])]
-    """Namespace of the workload."""
+    namespace: Annotated[DnsLabel, AfterValidator(_of_tenants), Field(examples=["exam"])]
+    """Namespace of the workload. It is made where there is none, and stays when the exception goes."""
 
     workload: Annotated[Labels, Field(examples=[{"app": "legacy-metrics"}])]
     """Labels that select its pods, at least one."""

@@ -7,7 +7,6 @@ from pydantic import BeforeValidator, Field
 
 from components.config import defaults
 from components.config.access import AccessConfig
-from components.config.clusters import ClusterName
 from components.config.extensions import RateLimitConfig, protection_faults
 from components.config.faults import Fault, invalid
 from components.config.model import Model
@@ -61,7 +60,7 @@ Versions = Annotated[
 class ServiceConfig(Model):
     """A service: where it runs, who reaches it and how. What is not said has a default that holds in production."""
 
-    regions: Annotated[tuple[ClusterName, ...], Field(min_length=1, examples=[["use1", "usw2"]])] | None = None
+    regions: Annotated[tuple[DnsLabel, ...], Field(min_length=1, examples=[["use1", "usw2"]])] | None = None
     """The clusters in which its pods run, by their names; default all."""
 
     ports: Annotated[dict[DnsLabel, PortConfig], Field(min_length=1, examples=[{"http": 8080}])]

@@ -5,7 +5,6 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from components.config.clusters import ClusterName
 from components.config.faults import Fault
 from components.config.model import Model, exactly_one
 from components.config.names import HeaderName
@@ -165,10 +164,10 @@ def _over(narrow: M, wide: M) -> M:
     return wide.model_copy(update=said)
 
 
-Failover = dict[ClusterName, ClusterName]
+Failover = dict[DnsLabel, DnsLabel]
 """Where the requests of one region go when it has no good endpoint left."""
 
-Distribution = dict[ClusterName, dict[ClusterName, Share]]
+Distribution = dict[DnsLabel, dict[DnsLabel, Share]]
 """For each region the shares of the regions that its requests go to, in percent."""
 
 

@@ -18,7 +18,8 @@ from components.resources.objects import IstioObject, Spec, create
 class MeshNamespaces(pulumi.ComponentResource):
     """The namespaces of services in one cluster, those that exceptions from strict mutual TLS name among them.
 
-    They are the stack's: made with injection before anything is in them, and gone with the stack.
+    They are the stack's: made with injection before anything is in them, and gone with the stack. Those of exceptions
+    stay, with the one label.
     """
 
     by_name: Mapping[str, kubernetes.core.v1.Namespace]
@@ -41,10 +42,14 @@ class MeshNamespaces(pulumi.ComponentResource):
         self.by_name = {
             namespace: kubernetes.core.v1.Namespace(
                 child(name, namespace),
-                metadata={"name": namespace, "labels": {**labels, "istio-injection": "enabled"}},
+                metadata={
+                    "name": namespace,
+                    "labels": {**({} if platform.excepted(namespace) else labels), "istio-injection": "enabled"},
+                },
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     provider=cluster.provider,
+                    retain_on_delete=platform.excepted(namespace),
                     # After istiod: pods would not be injected before.
                     depends_on=list(control_plane.ready),
                     aliases=[pulumi.Alias(name=child(cluster.name, f"security-namespace-{namespace}"), parent=former)],

@@ -22,8 +22,9 @@ _PREFIX = "permissive-"
 class MeshSecurity(pulumi.ComponentResource):
     """STRICT mutual TLS in the whole of one cluster's mesh, and the exceptions from it.
 
-    A namespace that an exception names is the stack's: it is made, with injection, so that the exception is there
-    before the workload is, and it goes with the stack. One in which a service is declared is MeshNamespaces'.
+    A namespace that an exception names is made, with injection, so that the exception is there before the workload
+    is. It stays when the exception or the stack goes: what runs in it is other people's. One in which a service is
+    declared is MeshNamespaces'.
     """
 
     namespaces: Mapping[str, kubernetes.core.v1.Namespace]
@@ -54,11 +55,14 @@ class MeshSecurity(pulumi.ComponentResource):
         self.namespaces = {
             namespace: kubernetes.core.v1.Namespace(
                 child(name, f"namespace-{namespace}"),
-                metadata={"name": namespace, "labels": {**labels, "istio-injection": "enabled"}},
+                metadata={"name": namespace, "labels": {"istio-injection": "enabled"}},
+                # It may be there already, and a provider that upserts would delete it with everything in it. The one
+                # label is all that stays behind, and a stack of another mesh id finds none that is somebody else's.
                 opts=pulumi.ResourceOptions.merge(
                     children,
                     pulumi.ResourceOptions(
-                        aliases=[pulumi.Alias(name=child(cluster.name, f"namespaces-{namespace}"), parent=former)]
+                        retain_on_delete=True,
+                        aliases=[pulumi.Alias(name=child(cluster.name, f"namespaces-{namespace}"), parent=former)],
                     ),
                 ),
             )
