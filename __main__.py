@@ -20,7 +20,7 @@ certificates = IngressCertificates("ingress-certificates", config.gateways.ingre
 
 control_planes: dict[str, ControlPlane] = {}
 gateways: dict[str, MeshGateways] = {}
-ready: list[pulumi.Resource] = []
+cross_networks: dict[str, CrossNetworkGateway] = {}
 
 for cluster in clusters:
     control_plane = control_planes[cluster.name] = ControlPlane(
@@ -33,7 +33,7 @@ for cluster in clusters:
     gateway = gateways[cluster.name] = MeshGateways(
         child(cluster.name, "gateways"), config.gateways, mesh=mesh, cluster=cluster, control_plane=control_plane
     )
-    cross_network = CrossNetworkGateway(
+    cross_networks[cluster.name] = CrossNetworkGateway(
         child(cluster.name, "cross-network"),
         mesh=mesh,
         cluster=cluster,
@@ -51,8 +51,13 @@ for cluster in clusters:
     MeshSecurity(
         child(cluster.name, "security"), config.security, mesh=mesh, cluster=cluster, control_plane=control_plane
     )
-    ready += [*gateway.ready, *cross_network.ready]
 
-RemoteSecrets("remote", config.trust.remote_tokens, clusters=clusters, control_planes=control_planes, gateways=ready)
+RemoteSecrets(
+    "remote",
+    config.trust.remote_tokens,
+    clusters=clusters,
+    control_planes=control_planes,
+    gateways={name: cross_network.ready for name, cross_network in cross_networks.items()},
+)
 
 outputs.export(config, clusters=clusters, authorities=authorities, certificates=certificates, gateways=gateways)

@@ -11,14 +11,8 @@ PART_OF = "app.kubernetes.io/part-of"
 DNS_LABEL_LIMIT = 63
 """Names of namespaces, Services and values of labels (RFC 1123)."""
 
-HELM_RELEASE_LIMIT = 53
-"""Name of a Helm release: a DNS label less what charts append (helm.sh/helm/v3/pkg/chartutil/validate_name.go)."""
-
-LONGEST_ROLE = 33
-"""Room for what is appended to a cluster's name, such as `-control-plane-istiod-1-31`."""
-
-CLUSTER_NAME_LIMIT = HELM_RELEASE_LIMIT - LONGEST_ROLE
-"""A cluster's name begins the names of what is made for it, Helm releases among them: 53 - 33 = 20 are left to it."""
+DNS_SUBDOMAIN_LIMIT = 253
+"""Names of most other objects, such as Secrets (RFC 1123)."""
 
 
 def child(parent: str, role: str) -> str:

@@ -42,6 +42,14 @@ class Unreachable(Exception):
         self.cause, self.cure = cause, cure
 
 
+class Silent(Unreachable):
+    """Nothing answers at its address: it is down, or gone."""
+
+
+class Missing(Unreachable):
+    """It answers that what was asked for is not there."""
+
+
 def identify(kubeconfig: str | None, context: str | None) -> Identity:
     """Asks the API server. Raises Unreachable, or KubeconfigError where the kubeconfig itself is at fault."""
     request = connect(kubeconfig, context)
@@ -50,11 +58,10 @@ def identify(kubeconfig: str | None, context: str | None) -> Identity:
     return Identity(version=request.get("/version")["gitVersion"], uid=namespace["metadata"]["uid"])
 
 
-def labels_of_namespace(kubeconfig: str | None, context: str | None, name: str) -> dict[str, str] | None:
-    """Labels of a namespace; None where there is none of that name. Raises as `identify` does."""
+def has_namespace(kubeconfig: str | None, context: str | None, name: str) -> bool:
+    """Whether there is a namespace of that name. Raises as `identify` does."""
     # A list, because one that is empty is an answer, and a namespace that is not there a refusal.
-    found = connect(kubeconfig, context).get(f"/api/v1/namespaces?fieldSelector=metadata.name%3D{name}")["items"]
-    return dict(found[0]["metadata"].get("labels") or {}) if found else None
+    return bool(connect(kubeconfig, context).get(f"/api/v1/namespaces?fieldSelector=metadata.name%3D{name}")["items"])
 
 
 def connect(kubeconfig: str | None, context: str | None) -> "Connection":
@@ -93,6 +100,8 @@ class Connection:
                 raise Unreachable(
                     f"knows the credentials and forbids them {path} (403)", "Give them the rights of cluster-admin"
                 ) from None
+            if problem.code == 404:
+                raise Missing(f"has no {path} (404)", "Make it, or name a cluster that has it") from None
             raise Unreachable(f"answers {problem.code} to {path}", "See its logs: it is not healthy") from None
         except (urllib.error.URLError, OSError, ValueError) as problem:
             raise _unreachable(problem) from None
@@ -105,6 +114,7 @@ def _unreachable(problem: Exception) -> Unreachable:
         return Unreachable(
             cause, "Renew the kubeconfig: it is of another cluster, or of this one before it was rebuilt"
         )
+    kind = Silent
     if isinstance(reason, TimeoutError):
         cause = f"does not answer within {TIMEOUT:g} s"
     elif isinstance(reason, ConnectionRefusedError):
@@ -112,8 +122,8 @@ def _unreachable(problem: Exception) -> Unreachable:
     elif isinstance(reason, OSError) and reason.strerror:
         cause = f"does not answer ({reason.strerror})"
     else:
-        cause = f"gives no usable answer ({reason})"
-    return Unreachable(cause, "Start the cluster, or mend its address in the kubeconfig")
+        kind, cause = Unreachable, f"gives no usable answer ({reason})"
+    return kind(cause, "Start the cluster, or mend its address in the kubeconfig")
 
 
 def _credential(user: Entry) -> dict[str, str]:

@@ -10,14 +10,13 @@ from typing import TypeVar
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
-from components import naming
-from components.clusters.api import Identity, Unreachable, identify, labels_of_namespace
+from components.clusters.api import Identity, Unreachable, has_namespace, identify
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.support import kubernetes_minor, minor_text, support_of
 from components.dynamic import Properties, Provider
 
-MESH_NAMESPACE = "istio-system"
-"""Where Istio is, whoever installed it."""
+MESH_NAMESPACES = ("istio-system", "istio-ingress")
+"""What this program makes for Istio in each cluster, and others do too."""
 
 Answer = TypeVar("Answer")
 
@@ -29,7 +28,12 @@ class _ReachabilityProvider(Provider):
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         try:
             identity = _ask(news, identify)
-            reason = _other_cluster(_olds, news, identity) or _unsupported(news, identity) or _foreign_mesh(_olds, news)
+            reason = (
+                _other_cluster(_olds, news, identity)
+                or _unsupported(news, identity)
+                or _other_minor(_olds, news)
+                or _foreign_mesh(_olds, news)
+            )
         except _Refused as refused:
             return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence)])
         if reason:
@@ -96,18 +100,40 @@ def _unsupported(news: Properties, identity: Identity) -> str | None:
     )
 
 
-def _foreign_mesh(olds: Properties, news: Properties) -> str | None:
-    """The provider would take over an istio-system that is there already, and `destroy` would delete it."""
-    if olds.get("uid"):
-        return None
-    labels = _ask(news, lambda kubeconfig, context: labels_of_namespace(kubeconfig, context, MESH_NAMESPACE))
-    if labels is None or labels.get(naming.PART_OF) == naming.PROJECT:
+def _other_minor(olds: Properties, news: Properties) -> str | None:
+    """In place it fails half-way: the new istiod may not have the revision tag, and webhooks point at the old one."""
+    before, wanted = olds.get("istio_version"), news["istio_version"]
+    if not before or _minor(before) == _minor(wanted):
         return None
     return (
-        f"cluster `{news['cluster']}` has a namespace {MESH_NAMESPACE} that no stack of this project made. Its mesh "
-        f"would be taken over, and `pulumi destroy` would delete it. Take that mesh out first (`istioctl uninstall "
-        f"--purge`, `kubectl delete namespace {MESH_NAMESPACE}`), or name a cluster without one."
+        f"cluster `{news['cluster']}`: Istio {before} is there, and `istio-mesh:mesh.version` is {wanted}. Another "
+        f"minor is an upgrade beside the running one, which this program does not do yet; in place it would fail "
+        f"half-way. Write a version of {_minor(before)}; for {_minor(wanted)} run `pulumi destroy` before `pulumi up`, "
+        f"which takes the mesh away in between."
     )
+
+
+def _minor(istio_version: str) -> str:
+    return istio_version.rpartition(".")[0]
+
+
+def _foreign_mesh(olds: Properties, news: Properties) -> str | None:
+    """The provider would take over a namespace that is there already, and `destroy` would delete it.
+
+    This resource is made before the namespaces are: where it has no former state, none of them is this stack's.
+    """
+    if olds.get("uid"):
+        return None
+    for name in MESH_NAMESPACES:
+        if _ask(news, lambda kubeconfig, context, name=name: has_namespace(kubeconfig, context, name)):
+            return (
+                f"cluster `{news['cluster']}` has a namespace {name} that is not this stack's. What is in it would be "
+                f"taken over, and `pulumi destroy` would delete it. If another stack made it, name another cluster or "
+                f"destroy that stack first; if this stack did, under a former name of the cluster, write that name "
+                f"again; if it is of another installation, take that out (`istioctl uninstall --purge`, `kubectl "
+                f"delete namespace {name}`)."
+            )
+    return None
 
 
 class Reachability(Resource, module="istio-mesh", name="Reachability"):

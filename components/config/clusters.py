@@ -1,30 +1,16 @@
 """`istio-mesh:clusters`: the clusters of the mesh, one per region."""
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from components import naming
 from components.config.faults import Fault, invalid
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.model import Model
 from components.config.values import DnsLabel
-
-
-def _cluster_name(value: str) -> str:
-    if len(value) > naming.CLUSTER_NAME_LIMIT:
-        raise invalid(
-            f"`{value}` has {len(value)} characters, {naming.CLUSTER_NAME_LIMIT} are allowed",
-            f"What is made for it is named after it, and Helm takes names of {naming.HELM_RELEASE_LIMIT} at most",
-            "Shorten it, as in `use1` for us-east-1",
-        )
-    return value
-
-
-ClusterName = Annotated[DnsLabel, AfterValidator(_cluster_name)]
-"""A DNS label of at most 20 characters: see `naming.CLUSTER_NAME_LIMIT`."""
 
 
 def _api_server(value: str) -> str:
@@ -72,8 +58,8 @@ class ExistingClusterConfig(Model):
 class ClusterConfig(Model):
     """One cluster of the mesh, in one region."""
 
-    name: Annotated[ClusterName, Field(examples=["use1"])]
-    """Unique; a DNS label of at most 20 characters. It is the cluster's name in Istio too."""
+    name: Annotated[DnsLabel, Field(examples=["use1"])]
+    """Unique; a DNS label. It is the cluster's name in Istio too."""
 
     region: Annotated[DnsLabel, Field(examples=["us-east-1"])]
     """Where it stands, as its nodes' label `topology.kubernetes.io/region` says."""
@@ -111,8 +97,7 @@ def cluster_faults(clusters: Sequence[tuple[int, ClusterConfig]]) -> Iterator[Fa
         shown="the cluster at",
     )
     for index, cluster in clusters if len(clusters) > 1 else ():
-        host = urlsplit(cluster.existing.server).hostname or ""
-        if host == "localhost" or host.startswith("127.") or host == "::1":
+        if _means_the_caller(urlsplit(cluster.existing.server).hostname or ""):
             yield Fault(
                 f"the API server of `{cluster.name}` is known as {cluster.existing.server}",
                 "That is the peers themselves when they use it, and they would see no endpoint of this cluster",
@@ -120,6 +105,15 @@ def cluster_faults(clusters: Sequence[tuple[int, ClusterConfig]]) -> Iterator[Fa
                 "for kind the node container's: `https://172.18.0.2:6443`",
                 (index, "existing", "apiServer"),
             )
+
+
+def _means_the_caller(host: str) -> bool:
+    """Whether whoever uses this host reaches itself: a loopback address, or the unspecified one (k3d's `0.0.0.0`)."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.rstrip(".") == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def _server(cluster: ClusterConfig) -> str:

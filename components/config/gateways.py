@@ -7,24 +7,37 @@ from pydantic import Field
 
 from components.config.faults import Fault, InvalidValue
 from components.config.model import Model, exactly_one
-from components.config.pem import PemCertificate, PrivateKey, now
-from components.config.values import DnsLabel, Duration, Host
+from components.config.pem import PrivateKey, now, parse_chain
+from components.config.values import DnsSubdomain, Duration, Host
 from components.config.workload import Percent, ReplicasConfig, ResourcesConfig, resources
 
 _GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
+
+
+INGRESS_AUTHORITY_LIFETIME = Duration.parse("3650d")
+"""Validity of the authority of the generated certificates."""
 
 
 class GeneratedTls(Model):
     """A certificate made by the stack, of an authority of its own: for trials, since no client trusts it unasked."""
 
     lifetime: Duration = Duration.parse("90d")
-    """Its validity; default 90 days."""
+    """Its validity, below the ten years of its authority; default 90 days."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.lifetime >= INGRESS_AUTHORITY_LIFETIME:
+            yield Fault(
+                f"lifetime ({self.lifetime}) is not below that of its authority ({INGRESS_AUTHORITY_LIFETIME})",
+                "It would end with the authority, and every `pulumi up` might make it anew",
+                "Shorten it",
+                ("lifetime",),
+            )
 
 
 class CertManagerTls(Model):
     """A certificate that cert-manager, which the cluster has already, gets and renews."""
 
-    issuer: Annotated[DnsLabel, Field(examples=["letsencrypt"])]
+    issuer: Annotated[DnsSubdomain, Field(examples=["letsencrypt"])]
     """Name of the issuer."""
 
     kind: Literal["Issuer", "ClusterIssuer"] = "ClusterIssuer"
@@ -37,7 +50,7 @@ class TlsConfig(Model):
     generated: GeneratedTls | None = None
     """Made by the stack."""
 
-    existing_secret: DnsLabel | None = None
+    existing_secret: DnsSubdomain | None = None
     """A Secret of type kubernetes.io/tls that is in the ingress namespace already."""
 
     certificate: str | None = None
@@ -73,7 +86,7 @@ class TlsConfig(Model):
 
     def _certificate_faults(self, text: str) -> Iterator[Fault]:
         try:
-            leaf = leaf_of(text)
+            leaf = parse_chain(text)[0]
         except InvalidValue as problem:
             yield from (fault.under(("certificate",)) for fault in problem.faults)
             return
@@ -101,13 +114,6 @@ class TlsConfig(Model):
             )
 
 
-def leaf_of(chain: str) -> PemCertificate:
-    """The first certificate of a PEM chain. Raises InvalidValue."""
-    end = "-----END CERTIFICATE-----"
-    first, found, _ = chain.partition(end)
-    return PemCertificate.parse(first + found)
-
-
 class ServerConfig(Model):
     """Hosts served on 443 with one certificate; 80 redirects to it."""
 
@@ -120,7 +126,7 @@ class ServerConfig(Model):
     def faults(self) -> Iterator[Fault]:
         if self.tls.certificate is None:
             return
-        leaf = leaf_of(self.tls.certificate)
+        leaf = parse_chain(self.tls.certificate)[0]
         foreign = [host for host in self.hosts if not leaf.covers(host)]
         if foreign:
             yield Fault(

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.config.clusters import ClusterConfig, cluster_faults
 from components.config.explain import explain, unknown
-from components.config.faults import NAMESPACE, ConfigError, Fault, Location
+from components.config.faults import NAMESPACE, ConfigError, Fault, Location, set_secret
+from components.config.pem import holds_key
 from components.config.stack import StackConfig
 from components.config.trust import TrustConfig, provided_faults
 
@@ -25,8 +26,11 @@ def load(config: pulumi.Config) -> StackConfig:
     """Reads and checks all that the stack says. Raises ConfigError with every fault of it, before any resource."""
     raw, faults = _read(config)
     checked, found = check(raw)
+    told = {fault.where for fault in found}
+    # Where a key is where none belongs, or is none that can be used, that is told already.
+    faults += [fault for fault in _plain_keys(config, raw) if fault.where not in told]
     if faults or found or checked is None:
-        raise ConfigError([*faults, *found])
+        raise ConfigError(_unique([*faults, *found]))
     return checked
 
 
@@ -76,6 +80,36 @@ def _read(config: pulumi.Config) -> tuple[dict[str, Any], list[Fault]]:
                 )
             )
     return raw, faults
+
+
+def _plain_keys(config: pulumi.Config, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """A fault for each private key in a value that the engine does not know as a secret.
+
+    The engine knows secrets by the whole value: a key in plain text beside an encrypted one is not seen.
+    """
+    secret = pulumi.runtime.get_config_secret_keys_env()
+    for key, value in raw.items():
+        if f"{config.name}:{key}" in secret:
+            continue
+        for where in _key_locations(value, (key,)):
+            yield Fault(
+                "the key is in plain text",
+                "It stays so in the stack's file and in the history of its state, for all who may read them",
+                f"Take the key for disclosed: have another made, with its certificate, and set it by "
+                f"`{set_secret(where)}`",
+                where,
+            )
+
+
+def _key_locations(value: object, here: Location) -> Iterator[Location]:
+    if isinstance(value, dict):
+        for key, item in cast(dict[str, object], value).items():
+            yield from _key_locations(item, (*here, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(cast(list[object], value)):
+            yield from _key_locations(item, (*here, index))
+    elif isinstance(value, str) and holds_key(value):
+        yield here
 
 
 def _validated(adapter: TypeAdapter[Any], raw: object, where: Location) -> tuple[Any, list[Fault]]:

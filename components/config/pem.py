@@ -1,7 +1,9 @@
 """Certificates and private keys as a stack file holds them: PEM text, read once and checked."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Annotated, Any
 
 from cryptography import x509
@@ -25,12 +27,7 @@ class PemCertificate:
     @classmethod
     def parse(cls, written: object) -> "PemCertificate":
         text = written.strip() if isinstance(written, str) else ""
-        if "PRIVATE KEY" in text:
-            raise invalid(
-                "there is a private key among the certificates",
-                "Certificates are shown in outputs and logs, and the key with them",
-                "Keep the certificate alone here, and take the key for disclosed if the file was shared",
-            )
+        _refuse_key(text)
         try:
             found = x509.load_pem_x509_certificates(text.encode())
         except ValueError:
@@ -102,6 +99,46 @@ class PemCertificate:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": "^\\s*-----BEGIN CERTIFICATE-----"}
+
+
+def parse_chain(written: str) -> tuple[PemCertificate, ...]:
+    """The certificates of a chain, each signed by the next. Raises InvalidValue."""
+    _refuse_key(written)
+    blocks = _BLOCK.findall(written)
+    if not blocks:
+        return (PemCertificate.parse(written),)
+    if _BLOCK.sub("", written).strip():
+        raise invalid(
+            "there is something besides whole certificates",
+            "The gateway would refuse the chain, or show clients a part of it",
+            "Keep only the blocks from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`",
+        )
+    chain = tuple(PemCertificate.parse(block) for block in blocks)
+    for number, (certificate, issuer) in enumerate(pairwise(chain), 1):
+        if not certificate.signed_by(issuer):
+            raise invalid(
+                f"certificate {number} is not signed by certificate {number + 1}, which follows it",
+                "Clients could not follow the chain to a root that they know, and would refuse the connection",
+                "Give the server's certificate first, then the one that signed it, and so on",
+            )
+    return chain
+
+
+_BLOCK = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def holds_key(text: str) -> bool:
+    """Whether there is a private key in PEM in it, whatever else it holds."""
+    return "PRIVATE KEY" in text
+
+
+def _refuse_key(text: str) -> None:
+    if holds_key(text):
+        raise invalid(
+            "there is a private key among the certificates",
+            "Certificates are shown in outputs and logs, and the key with them",
+            "Keep the certificate alone here, and take the key for disclosed if the file was shared",
+        )
 
 
 def now() -> datetime:

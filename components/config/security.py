@@ -23,11 +23,21 @@ def _labels(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _of_tenants(value: str) -> str:
+    if value.startswith("kube-") or value in ("istio-system", "istio-ingress"):
+        raise invalid(
+            f"`{value}` belongs to Kubernetes or to the mesh itself",
+            "Its pods would be given sidecars, and do not work with them",
+            "Name the namespace of a workload in the mesh",
+        )
+    return value
+
+
 class PermissiveConfig(Model):
     """Ports of one workload that take plain text as well, until its callers are in the mesh."""
 
-    namespace: Annotated[DnsLabel, Field(examples=["exam"])]
-    """Namespace of the workload."""
+    namespace: Annotated[DnsLabel, AfterValidator(_of_tenants), Field(examples=["exam"])]
+    """Namespace of the workload. It is made where there is none, and stays when the exception goes."""
 
     workload: Annotated[
         dict[str, str], AfterValidator(_labels), Field(min_length=1, examples=[{"app": "legacy-metrics"}])

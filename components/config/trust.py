@@ -79,6 +79,14 @@ class ProvidedRoot(Model):
             )
         if not certificate.valid_at(now()):
             yield _not_valid(certificate, *where)
+        if certificate.not_after > self.certificate.not_after:
+            yield Fault(
+                f"the certificate ends on {certificate.not_after:%Y-%m-%d}, "
+                f"after its root, which ends on {self.certificate.not_after:%Y-%m-%d}",
+                "From the root's end on its chain would be refused while it looks valid",
+                "Have it signed again for no longer than the root",
+                where,
+            )
 
 
 def _not_valid(certificate: PemCertificate, *where: str) -> Fault:

@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from components.config.faults import invalid
-from components.naming import DNS_LABEL_LIMIT
+from components.naming import DNS_LABEL_LIMIT, DNS_SUBDOMAIN_LIMIT
 
 
 class _Written:
@@ -37,6 +37,7 @@ class _Written:
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _SECONDS = (86_400, 3_600, 60, 1)
+_LONGEST = 36_500 * 86_400  # a hundred years: dates end with the year 9999, and nothing here is meant to live longer
 
 
 @total_ordering
@@ -64,6 +65,12 @@ class Duration(_Written):
         seconds = sum(int(part) * unit for part, unit in zip(match.groups(default="0"), _SECONDS, strict=True))
         if seconds == 0:
             raise invalid("a length of time of zero", "It would be over before it began", "Write one above zero")
+        if seconds > _LONGEST:
+            raise invalid(
+                f"{_shown(written)} is more than a hundred years",
+                "Nothing should be trusted for so long, and its end may be no date at all",
+                "Write at most `36500d`",
+            )
         return cls(seconds)
 
     def __lt__(self, other: "Duration") -> bool:
@@ -151,6 +158,25 @@ DnsLabel = Annotated[
     str, AfterValidator(_dns_label), Field(json_schema_extra={"pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"})
 ]
 """A name of at most 63 lower-case letters, digits and inner hyphens (RFC 1123)."""
+
+
+def _dns_subdomain(value: str) -> str:
+    if len(value) > DNS_SUBDOMAIN_LIMIT or not all(_LABEL.fullmatch(label) for label in value.split(".")):
+        raise invalid(
+            f"`{value}` is not a DNS subdomain" if value else "it is empty",
+            "Kubernetes refuses it as a name (RFC 1123)",
+            f"Use at most {DNS_SUBDOMAIN_LIMIT} lower-case letters, digits, inner hyphens and dots, "
+            "as in `exam-platform-tls` or `tls.exam-platform.com`",
+        )
+    return value
+
+
+DnsSubdomain = Annotated[
+    str,
+    AfterValidator(_dns_subdomain),
+    Field(json_schema_extra={"pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"}),
+]
+"""A name of at most 253 lower-case letters, digits, inner hyphens and dots (RFC 1123)."""
 
 
 def _host(value: str) -> str:

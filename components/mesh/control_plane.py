@@ -59,7 +59,7 @@ class ControlPlane(pulumi.ComponentResource):
         self.namespace = NAMESPACE
         self.version = config.version
         self.reader_account = READER_ACCOUNT
-        self.proxy_digest = values.proxy_digest(config, trust)
+        self.proxy_digest = values.proxy_digest(config, trust, network=cluster.network)
 
         labels = common_labels("control-plane", mesh_id=config.id)
         remains = Remains(

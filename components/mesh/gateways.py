@@ -33,8 +33,11 @@ class MeshGateways(pulumi.ComponentResource):
     east_west_address: pulumi.Output[str]
     """The same for requests from other clusters."""
 
-    ready: tuple[pulumi.Resource, ...]
-    """Both gateways, each done when it has its address."""
+    ingress_ready: tuple[pulumi.Resource, ...]
+    """The gateway for requests from outside, done when it has its address."""
+
+    east_west_ready: tuple[pulumi.Resource, ...]
+    """The same for requests from other clusters."""
 
     def __init__(
         self,
@@ -88,7 +91,8 @@ class MeshGateways(pulumi.ComponentResource):
         )
         self.ingress_address = self._address(child(name, "ingress-service"), ingress, cluster)
         self.east_west_address = self._address(child(name, "east-west-service"), east_west, cluster)
-        self.ready = (ingress, east_west)
+        self.ingress_ready = (ingress,)
+        self.east_west_ready = (east_west,)
         self.register_outputs({"ingressAddress": self.ingress_address, "eastWestAddress": self.east_west_address})
 
     def _address(self, name: str, gateway: kubernetes.helm.v3.Release, cluster: Cluster) -> pulumi.Output[str]:

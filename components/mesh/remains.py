@@ -3,7 +3,7 @@
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
-from components.clusters.api import Connection, Unreachable, connect
+from components.clusters.api import Connection, Missing, Silent, Unreachable, connect
 from components.clusters.cluster import Access
 from components.config.kubeconfig import KubeconfigError
 from components.dynamic import Properties, Provider
@@ -30,16 +30,35 @@ class _RemainsProvider(Provider):
             api = connect(_props["kubeconfig"] or None, _props["context"] or None)
             for name in CONFIG_MAPS:
                 _remove(api, name)
-        except (Unreachable, KubeconfigError):
-            # A cluster that is gone has taken them along, and what is left elsewhere holds a public certificate: no
-            # reason to keep a stack from being destroyed.
+        except Silent:
+            # A cluster that is gone has taken them along.
             return
+        except KubeconfigError as problem:
+            _left_behind(" or ".join(CONFIG_MAPS), problem.what, problem.cure)
+        except Unreachable as problem:
+            _left_behind(" or ".join(CONFIG_MAPS), f"the API server {problem.cause}", problem.cure)
 
 
 def _remove(api: Connection, name: str) -> None:
     found = api.get(f"/api/v1/configmaps?fieldSelector=metadata.name%3D{name}&labelSelector={_LABEL}")
     for item in found["items"]:
-        api.delete(f"/api/v1/namespaces/{item['metadata']['namespace']}/configmaps/{name}")
+        namespace = item["metadata"]["namespace"]
+        try:
+            api.delete(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        except Missing:
+            continue
+        except Silent:
+            raise
+        except Unreachable as problem:
+            _left_behind(f"{namespace}/{name}", f"the API server {problem.cause}", problem.cure)
+
+
+def _left_behind(what: str, cause: str, cure: str) -> None:
+    """A warning and no failure: it is a public certificate, and no reason to keep a stack from being destroyed."""
+    pulumi.log.warn(
+        f"istiod's ConfigMap {what} was not removed: {cause}. It stays behind and harms nothing. {cure}, and delete it "
+        f"with `kubectl delete configmap -A -l istio.io/config=true`."
+    )
 
 
 class Remains(Resource, module="istio-mesh", name="Remains"):

@@ -2,6 +2,9 @@
 
 Read against the charts of Istio 1.29 to 1.31 (manifests/charts in its source). Keys under `pilot` are merged into the
 root by the istiod chart, and are written there directly; the gateway chart's schema refuses unknown keys.
+
+`base.validationFailurePolicy` is left out: the charts' webhooks begin with Ignore, and istiod changes them to Fail when
+it has given them its certificate. With Fail from the start the first Istio resource can be refused before that.
 """
 
 import hashlib
@@ -27,7 +30,6 @@ def base_values(mesh: MeshConfig) -> Values:
     """Chart `base`: custom resource definitions, the default validation webhook, the reader's account."""
     return {
         "defaultRevision": mesh.revision,
-        "base": _VALIDATION,
         "global": {"enableReaderRBAC": True},
     }
 
@@ -59,7 +61,6 @@ def istiod_values(mesh: MeshConfig, trust: TrustConfig, *, cluster: str, network
         "env": _istiod_environment(mesh, trust),
         "cni": {"enabled": mesh.cni},
         "telemetry": {"enabled": mesh.data_plane == "istio"},
-        "base": _VALIDATION,
         "meshConfig": _mesh_config(trust),
         "global": {
             **_images(mesh),
@@ -72,13 +73,14 @@ def istiod_values(mesh: MeshConfig, trust: TrustConfig, *, cluster: str, network
     }
 
 
-def proxy_digest(mesh: MeshConfig, trust: TrustConfig) -> str:
-    """Differs when injected proxies would: by image or by configuration.
+def proxy_digest(mesh: MeshConfig, trust: TrustConfig, *, network: str) -> str:
+    """Differs when injected proxies would: by image, configuration, or what they say of themselves.
 
     A gateway's Deployment names neither, since istiod's webhook fills them in: without a digest in it the running
     pods would stay as they were.
     """
-    injected = [_images(mesh), mesh.version, mesh.data_plane, _mesh_config(trust)["defaultConfig"]]
+    identity = [mesh.id, trust.trust_domain, network]
+    injected = [_images(mesh), mesh.version, mesh.data_plane, _mesh_config(trust)["defaultConfig"], identity]
     return hashlib.sha256(json.dumps(injected, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -101,13 +103,6 @@ def east_west_values(mesh: MeshConfig, config: EastWestConfig, *, release: str, 
 def resource_values(config: ResourcesConfig) -> Values:
     """Requests and limits of a container. What is left out is the chart's own: its templates take no null for it."""
     return {"requests": _amounts(config.requests), "limits": _amounts(config.limits)}
-
-
-_VALIDATION = {
-    # The chart would begin with Ignore and let istiod change it to Fail: whatever came in between would not be checked,
-    # and every later upgrade would show the change. Istio resources are made after istiod anyway.
-    "validationFailurePolicy": "Fail"
-}
 
 
 def _istiod_environment(mesh: MeshConfig, trust: TrustConfig) -> Values:

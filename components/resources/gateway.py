@@ -102,7 +102,9 @@ class IngressGateways(pulumi.ComponentResource):
         self.ready = ()
         namespace = gateways.ingress_namespace
         labels = common_labels("ingress", mesh_id=mesh.id)
-        children = pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(gateways.ready))
+        children = pulumi.ResourceOptions(
+            parent=self, provider=cluster.provider, depends_on=list(gateways.ingress_ready)
+        )
         credentials: list[pulumi.Resource] = []
         for credential, pair in certificates.pairs.items():
             credentials.append(
@@ -138,7 +140,7 @@ class IngressGateways(pulumi.ComponentResource):
                 metadata={"name": "ingress", "namespace": namespace, "labels": labels},
                 spec=ingress_spec(config.servers),
                 opts=pulumi.ResourceOptions(
-                    parent=self, provider=cluster.provider, depends_on=[*gateways.ready, *credentials]
+                    parent=self, provider=cluster.provider, depends_on=[*gateways.ingress_ready, *credentials]
                 ),
             )
             self.ready = (gateway,)
@@ -149,7 +151,7 @@ class CrossNetworkGateway(pulumi.ComponentResource):
     """What the east-west gateway of one cluster lets through: mutual TLS of the mesh, to services of the cluster."""
 
     ready: tuple[pulumi.Resource, ...]
-    """The Gateway resource."""
+    """The Gateway resource, done after its Envoy has an address."""
 
     def __init__(
         self,
@@ -172,7 +174,9 @@ class CrossNetworkGateway(pulumi.ComponentResource):
                 "labels": common_labels("east-west", mesh_id=mesh.id),
             },
             spec=cross_network_spec(),
-            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(gateways.ready)),
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=cluster.provider, depends_on=list(gateways.east_west_ready)
+            ),
         )
         self.ready = (gateway,)
         self.register_outputs({})

@@ -22,8 +22,8 @@ _PREFIX = "permissive-"
 class MeshSecurity(pulumi.ComponentResource):
     """STRICT mutual TLS in the whole of one cluster's mesh, and the exceptions from it.
 
-    A namespace that an exception names is the stack's: it is made, with injection, so that the exception is there
-    before the workload is, and it goes with the stack.
+    A namespace that an exception names is made, with injection, so that the exception is there before the workload
+    is. It stays when the exception or the stack goes: what runs in it is other people's.
     """
 
     namespaces: Mapping[str, kubernetes.core.v1.Namespace]
@@ -46,11 +46,14 @@ class MeshSecurity(pulumi.ComponentResource):
         self._policy(
             child(name, "strict"), "default", control_plane.namespace, labels, {"mtls": {"mode": "STRICT"}}, children
         )
+        # It may be there already, and a provider that upserts would delete it with everything in it. The one label is
+        # all that stays behind, and a stack of another mesh id finds none that is somebody else's.
+        kept = pulumi.ResourceOptions.merge(children, pulumi.ResourceOptions(retain_on_delete=True))
         self.namespaces = {
             namespace: kubernetes.core.v1.Namespace(
                 child(name, f"namespace-{namespace}"),
-                metadata={"name": namespace, "labels": {**labels, "istio-injection": "enabled"}},
-                opts=children,
+                metadata={"name": namespace, "labels": {"istio-injection": "enabled"}},
+                opts=kept,
             )
             for namespace in sorted({entry.namespace for entry in config.permissive})
         }

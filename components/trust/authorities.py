@@ -11,6 +11,7 @@ from components.config.values import Duration
 from components.naming import child, type_token
 from components.trust import certificates
 from components.trust.generated import IntermediateCertificate, RootCertificate
+from components.trust.roots import RootBundle
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Authorities(pulumi.ComponentResource):
     ) -> None:
         super().__init__(type_token("trust", "Authorities"), name, None, opts)
         if config.root.provided is not None:
-            self._provide(config, config.root.provided, clusters)
+            self._provide(name, config, config.root.provided, clusters)
         else:
             self._generate(name, config, config.root.generated or GeneratedRoot(), clusters)
         self.register_outputs({"rootCertificates": self.root_certificates})
@@ -73,7 +74,8 @@ class Authorities(pulumi.ComponentResource):
         )
         roots = [first]
         signer = first
-        self.root_certificates = pulumi.Output.all(*(root.certificate for root in roots)).apply(certificates.bundle)
+        bundle = pulumi.Output.all(*(root.certificate for root in roots)).apply(certificates.bundle)
+        self.root_certificates = RootBundle(child(name, "roots"), bundle=bundle, opts=children).bundle
         intermediates: dict[str, Intermediate] = {}
         for cluster in clusters:
             made = IntermediateCertificate(
@@ -88,12 +90,19 @@ class Authorities(pulumi.ComponentResource):
             intermediates[cluster] = Intermediate(
                 made.certificate, made.private_key, made.certificate, self.root_certificates, made.not_after
             )
-            self._warn_of_end(cluster, config, made.not_after)
+            self._warn_of_end(cluster, config, made.not_after, signer.not_after)
             self._warn_of_lifetime(cluster, config, made.issued_lifetime)
+        self._warn_of_root_end(config, signer.not_after)
         self.intermediates = intermediates
 
-    def _provide(self, config: TrustConfig, root: ProvidedRoot, clusters: Sequence[str]) -> None:
-        self.root_certificates = pulumi.Output.from_input(certificates.bundle([root.certificate.pem]))
+    def _provide(self, name: str, config: TrustConfig, root: ProvidedRoot, clusters: Sequence[str]) -> None:
+        self.root_certificates = RootBundle(
+            child(name, "roots"),
+            bundle=certificates.bundle([root.certificate.pem]),
+            opts=pulumi.ResourceOptions(parent=self),
+        ).bundle
+        root_end = pulumi.Output.from_input(root.certificate.not_after.isoformat())
+        self._warn_of_root_end(config, root_end)
         intermediates: dict[str, Intermediate] = {}
         for cluster in clusters:
             given = root.intermediates[cluster]
@@ -101,16 +110,27 @@ class Authorities(pulumi.ComponentResource):
             not_after = pulumi.Output.from_input(given.certificate.not_after.isoformat())
             key = pulumi.Output.secret(given.private_key.get_secret_value())
             intermediates[cluster] = Intermediate(certificate, key, certificate, self.root_certificates, not_after)
-            self._warn_of_end(cluster, config, not_after)
+            self._warn_of_end(cluster, config, not_after, root_end)
         self.intermediates = intermediates
 
-    def _warn_of_end(self, cluster: str, config: TrustConfig, not_after: pulumi.Output[str]) -> None:
-        def warn(end: str) -> None:
-            text = end_warning(cluster, config, end=datetime.fromisoformat(end), now=datetime.now(UTC))
+    def _warn_of_end(
+        self, cluster: str, config: TrustConfig, not_after: pulumi.Output[str], root_end: pulumi.Output[str]
+    ) -> None:
+        def warn(ends: Sequence[str]) -> None:
+            end, of_root = (datetime.fromisoformat(text) for text in ends)
+            text = end_warning(cluster, config, end=end, root_end=of_root, now=datetime.now(UTC))
             if text:
                 pulumi.log.warn(text, resource=self)
 
-        not_after.apply(warn)
+        pulumi.Output.all(not_after, root_end).apply(warn)
+
+    def _warn_of_root_end(self, config: TrustConfig, root_end: pulumi.Output[str]) -> None:
+        def warn(end: str) -> None:
+            text = root_end_warning(config, end=datetime.fromisoformat(end), now=datetime.now(UTC))
+            if text:
+                pulumi.log.warn(text, resource=self)
+
+        root_end.apply(warn)
 
     def _warn_of_lifetime(self, cluster: str, config: TrustConfig, issued: pulumi.Output[float]) -> None:
         def warn(seconds: float) -> None:
@@ -121,12 +141,14 @@ class Authorities(pulumi.ComponentResource):
         issued.apply(warn)
 
 
-def end_warning(cluster: str, config: TrustConfig, *, end: datetime, now: datetime) -> str | None:
-    """What to say of an intermediate that ends on `end`; None while that is further off than `warnBefore`."""
-    left = end - now
-    if left > timedelta(seconds=config.intermediates.warn_before.seconds):
+def end_warning(cluster: str, config: TrustConfig, *, end: datetime, root_end: datetime, now: datetime) -> str | None:
+    """What to say of an intermediate that ends on `end`; None while that is further off than `warnBefore`.
+
+    None as well when the root ends no later: a renewed intermediate would end with it, and `root_end_warning` tells.
+    """
+    when = _when(config, end=end, now=now)
+    if when is None or root_end <= end:
         return None
-    when = f"ends on {end:%Y-%m-%d}, in {left.days} days" if left > timedelta() else f"ended on {end:%Y-%m-%d}"
     if config.root.provided is not None:
         cure = f"Have it signed again, and give it as istio-mesh:trust.root.provided.intermediates.{cluster}"
     else:
@@ -135,6 +157,26 @@ def end_warning(cluster: str, config: TrustConfig, *, end: datetime, now: dateti
         f"The intermediate of {cluster} {when}. From then on no workload of {cluster} is trusted by any other. "
         f"{cure} and run `pulumi up`: it is renewed in place, and no request fails."
     )
+
+
+def root_end_warning(config: TrustConfig, *, end: datetime, now: datetime) -> str | None:
+    """What to say of a root that ends on `end`; None while that is further off than `warnBefore`."""
+    when = _when(config, end=end, now=now)
+    if when is None:
+        return None
+    given = config.root.provided is not None
+    another = ", give another one as istio-mesh:trust.root.provided," if given else ""
+    return (
+        f"The root of the mesh {when}. From then on no workload trusts any other, and renewed intermediates do not "
+        f"help: they end with it. A root is not renewed in place: run `pulumi destroy`{another} and `pulumi up`."
+    )
+
+
+def _when(config: TrustConfig, *, end: datetime, now: datetime) -> str | None:
+    left = end - now
+    if left > timedelta(seconds=config.intermediates.warn_before.seconds):
+        return None
+    return f"ends on {end:%Y-%m-%d}, in {left.days} days" if left > timedelta() else f"ended on {end:%Y-%m-%d}"
 
 
 def lifetime_warning(cluster: str, config: TrustConfig, *, issued: Duration) -> str | None:

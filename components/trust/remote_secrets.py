@@ -40,10 +40,10 @@ class RemoteSecrets(pulumi.ComponentResource):
         *,
         clusters: Sequence[Cluster],
         control_planes: "Mapping[str, ControlPlane]",
-        gateways: Sequence[pulumi.Resource],
+        gateways: Mapping[str, Sequence[pulumi.Resource]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`gateways` must have their addresses before any remote secret exists.
+        """`gateways`, by cluster name, must have their addresses before any peer reads that cluster.
 
         istiod takes the endpoints of a network without a known gateway for directly reachable, and requests to them
         would hang.
@@ -55,7 +55,7 @@ class RemoteSecrets(pulumi.ComponentResource):
         }
         self.remote_secrets = {
             (read.name, peer.name): self._remote_secret(
-                child(name, f"{read.name}-in-{peer.name}"), read, peer, control_planes[peer.name], gateways
+                child(name, f"{read.name}-in-{peer.name}"), read, peer, control_planes[peer.name], gateways[read.name]
             )
             for read, peer in permutations(clusters, 2)
         }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.clusters import api
-from components.clusters.api import Identity, Unreachable, identify, labels_of_namespace
+from components.clusters.api import Identity, Missing, Silent, Unreachable, has_namespace, identify
 from tests.builders import authority
 from tests.clusters.conftest import TOKEN, ApiServer, kubeconfig
 
@@ -29,11 +29,11 @@ def test_it_says_its_version_and_its_identity(api_server: ApiServer, tmp_path: P
     assert asked(tmp_path, api_server.address) == Identity(version="v1.35.4", uid="d2fcc802")
 
 
-def test_it_says_the_labels_of_a_namespace_and_that_there_is_none(api_server: ApiServer, tmp_path: Path) -> None:
+def test_it_says_whether_there_is_a_namespace(api_server: ApiServer, tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, api_server.address, {"token": TOKEN})
-    assert labels_of_namespace(path, "use1", "istio-system") is None
-    api_server.namespaces["istio-system"] = {"a": "b"}
-    assert labels_of_namespace(path, "use1", "istio-system") == {"a": "b"}
+    assert not has_namespace(path, "use1", "istio-system")
+    api_server.namespaces["istio-system"] = {}
+    assert has_namespace(path, "use1", "istio-system")
 
 
 def test_a_token_may_come_from_a_file(api_server: ApiServer, tmp_path: Path) -> None:
@@ -84,6 +84,17 @@ def test_missing_rights_are_told(api_server: ApiServer, tmp_path: Path) -> None:
 def test_an_unhealthy_server_is_told(api_server: ApiServer, tmp_path: Path) -> None:
     api_server.answers[PATH] = 503
     assert refusal(tmp_path, api_server.address)[0] == f"answers 503 to {PATH}"
+
+
+def test_what_is_not_there_and_what_does_not_answer_can_be_told_apart(api_server: ApiServer, tmp_path: Path) -> None:
+    api_server.answers[PATH] = 404
+    with pytest.raises(Missing):
+        asked(tmp_path, api_server.address)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"https://localhost:{free.getsockname()[1]}"
+    with pytest.raises(Silent):
+        asked(tmp_path, address)
 
 
 def test_a_certificate_of_another_authority_is_told(api_server: ApiServer, tmp_path: Path) -> None:

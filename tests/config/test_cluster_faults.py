@@ -81,12 +81,11 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "name too long",
-        {"clusters.0.name": "u" * 21},
+        {"clusters.0.name": "u" * 64},
         [
             (
-                "istio-mesh:clusters[0].name: `uuuuuuuuuuuuuuuuuuuuu` has 21 characters, 20 are allowed. "
-                "What is made for it is named after it, and Helm takes names of 53 at most. Shorten it, as in "
-                "`use1` for us-east-1."
+                f"istio-mesh:clusters[0].name: `{'u' * 64}` is not a DNS label. Kubernetes refuses it as a name (RFC "
+                "1123). Use at most 63 lower-case letters, digits and inner hyphens, as in `use1`."
             ),
         ],
     ),
@@ -95,8 +94,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {"clusters.0.name": ABSENT},
         [
             (
-                "istio-mesh:clusters[0].name: it is missing. It has no default. Unique; a DNS label of at most "
-                "20 characters. Add it, as in `name: use1`."
+                "istio-mesh:clusters[0].name: it is missing. It has no default. Unique; a DNS label. "
+                "Add it, as in `name: use1`."
             ),
         ],
     ),
@@ -240,3 +239,26 @@ def test_a_fault_is_told_with_path_cause_consequence_and_cure(
     tmp_path: Path, changes: dict[str, Any], faults: list[str]
 ) -> None:
     assert faults_of(tmp_path, changes) == faults
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://localhost:6443",
+        "https://localhost.:6443",
+        "https://127.0.0.2:6443",
+        "https://[::1]:6443",
+        "https://0.0.0.0:6443",
+        "https://[::]:6443",
+    ],
+)
+def test_an_address_by_which_a_peer_reaches_itself_is_refused(tmp_path: Path, server: str) -> None:
+    assert faults_of(tmp_path, {"clusters.0.existing.apiServer": server}) == [
+        f"istio-mesh:clusters[0].existing.apiServer: the API server of `use1` is known as {server}. That is the peers "
+        "themselves when they use it, and they would see no endpoint of this cluster. Set `apiServer` to an address "
+        "that the other clusters reach, for kind the node container's: `https://172.18.0.2:6443`."
+    ]
+
+
+def test_a_cluster_may_have_the_longest_dns_label_for_a_name(tmp_path: Path) -> None:
+    assert faults_of(tmp_path, {}, clusters=("u" * 63, "usw2")) == []

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from components.config.gateways import INGRESS_AUTHORITY_LIFETIME
+from components.resources.gateway import AUTHORITY_LIFETIME
 from tests.builders import authority, faults_of
 
 _SECRET = {"existingSecret": "tls"}
 _PAIR = authority("exam.com", ca=False, key_cert_sign=False, hosts=["exam.com"], lifetime=timedelta(days=90))
+_ISSUER = authority("Issuer")
+_SIGNED = authority("exam.com", issuer=_ISSUER, ca=False, key_cert_sign=False, hosts=["exam.com"])
+_AT = "istio-mesh:gateways.ingress.servers[0].tls"
 _OTHER = authority("other.com", ca=False, key_cert_sign=False, hosts=["other.com"])
 
 
@@ -213,6 +218,63 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "key among the issuers",
+        _servers(_server(certificate=_SIGNED.certificate + _SIGNED.key, privateKey=_SIGNED.key)),
+        [
+            f"{_AT}.certificate: there is a private key among the certificates. Certificates are shown in outputs and "
+            "logs, and the key with them. Keep the certificate alone here, and take the key for disclosed if the file "
+            "was shared."
+        ],
+    ),
+    (
+        "half a certificate after the first",
+        _servers(_server(certificate=_SIGNED.certificate + _ISSUER.certificate[:200], privateKey=_SIGNED.key)),
+        [
+            f"{_AT}.certificate: there is something besides whole certificates. The gateway would refuse the chain, or "
+            "show clients a part of it. Keep only the blocks from `-----BEGIN CERTIFICATE-----` to "
+            "`-----END CERTIFICATE-----`."
+        ],
+    ),
+    (
+        "an issuer that is no certificate",
+        _servers(
+            _server(
+                certificate=f"{_SIGNED.certificate}-----BEGIN CERTIFICATE-----\nexam\n-----END CERTIFICATE-----\n",
+                privateKey=_SIGNED.key,
+            )
+        ),
+        [
+            f"{_AT}.certificate: this is not a certificate in PEM. Proxies could not build a chain from it. Give one "
+            "block from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`."
+        ],
+    ),
+    (
+        "the issuer of another",
+        _servers(_server(certificate=_SIGNED.certificate + authority().certificate, privateKey=_SIGNED.key)),
+        [
+            f"{_AT}.certificate: certificate 1 is not signed by certificate 2, which follows it. Clients could not "
+            "follow the chain to a root that they know, and would refuse the connection. Give the server's certificate "
+            "first, then the one that signed it, and so on."
+        ],
+    ),
+    (
+        "secret's name in capitals",
+        _servers(_server(existingSecret="Exam")),
+        [
+            f"{_AT}.existingSecret: `Exam` is not a DNS subdomain. Kubernetes refuses it as a name (RFC 1123). Use at "
+            "most 253 lower-case letters, digits, inner hyphens and dots, as in `exam-platform-tls` or "
+            "`tls.exam-platform.com`."
+        ],
+    ),
+    (
+        "certificate as long as its authority",
+        _servers(_server(generated={"lifetime": "3650d"})),
+        [
+            f"{_AT}.generated.lifetime: lifetime (3650d) is not below that of its authority (3650d). It would end with "
+            "the authority, and every `pulumi up` might make it anew. Shorten it."
+        ],
+    ),
+    (
         "unknown kind of issuer",
         _servers(_server(certManager={"issuer": "acme", "kind": "clusterissuer"})),
         [
@@ -261,3 +323,21 @@ def test_a_fault_is_told_with_path_cause_consequence_and_cure(
     tmp_path: Path, changes: dict[str, Any], faults: list[str]
 ) -> None:
     assert faults_of(tmp_path, changes) == faults
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        {"existingSecret": "tls.exam-platform.com"},
+        {"certManager": {"issuer": "acme.exam-platform.com"}},
+        {"certificate": _SIGNED.certificate + _ISSUER.certificate, "privateKey": _SIGNED.key},
+        {"generated": {"lifetime": "3649d"}},
+    ],
+    ids=lambda tls: next(iter(tls)),
+)
+def test_a_right_certificate_is_taken(tmp_path: Path, tls: dict[str, Any]) -> None:
+    assert faults_of(tmp_path, _servers(_server(**tls))) == []
+
+
+def test_the_limit_of_a_generated_certificate_is_the_lifetime_of_its_authority() -> None:
+    assert INGRESS_AUTHORITY_LIFETIME == AUTHORITY_LIFETIME

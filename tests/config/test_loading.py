@@ -90,6 +90,26 @@ def test_a_value_that_is_a_single_text_is_told_without_showing_it(monkeypatch: p
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_key_in_plain_text_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    root = authority()
+    values = stack(tmp_path, trust=provided(root, use1=intermediate("use1", root), usw2=intermediate("usw2", root)))
+    secrets = json.dumps(["istio-mesh:trust"])
+
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, values)
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", secrets)
+    assert loaded(monkeypatch, values).trust.root.provided is not None, "set as a secret, it is taken"
+
+    where = "istio-mesh:trust.root.provided.intermediates"
+    assert [str(fault) for fault in caught.value.faults] == [
+        f"{where}.{name}.privateKey: the key is in plain text. It stays so in the stack's file and in the history of "
+        "its state, for all who may read them. Take the key for disclosed: have another made, with its certificate, "
+        f"and set it by `pulumi config set --secret --path '{where}.{name}.privateKey' < key.pem`."
+        for name in ("use1", "usw2")
+    ]
+    assert "PRIVATE" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "change",
     [

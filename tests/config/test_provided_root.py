@@ -102,6 +102,15 @@ CASES: list[tuple[str, Yaml, list[str]]] = [
         ],
     ),
     (
+        "ending after its root",
+        trust(lifetime=timedelta(days=4000)),
+        [
+            f"{WHERE}.certificate: the certificate ends on {TODAY + timedelta(days=3999):%Y-%m-%d}, after its root, "
+            f"which ends on {TODAY + timedelta(days=3649):%Y-%m-%d}. From the root's end on its chain would be refused "
+            "while it looks valid. Have it signed again for no longer than the root."
+        ],
+    ),
+    (
         "another's key",
         trust(lambda t: use1_of(t).update(privateKey=USW2.key)),
         [

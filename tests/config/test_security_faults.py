@@ -20,6 +20,20 @@ def _entry(app: str = "legacy", ports: Any = (8081,), **workload: Any) -> dict[s
 
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
+    *(
+        (
+            f"namespace {name}",
+            _permissive(_entry() | {"namespace": name}),
+            [
+                (
+                    f"istio-mesh:security.permissive[0].namespace: `{name}` belongs to Kubernetes or to the mesh "
+                    "itself. Its pods would be given sidecars, and do not work with them. Name the namespace of a "
+                    "workload in the mesh."
+                ),
+            ],
+        )
+        for name in ("istio-system", "istio-ingress", "kube-system", "kube-node-lease")
+    ),
     (
         "workload missing",
         _permissive({"namespace": "exam", "ports": [8081]}),

@@ -100,6 +100,16 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "time without end",
+        {"trust.root": {"generated": {"lifetime": "36500000d"}}},
+        [
+            (
+                "istio-mesh:trust.root.generated.lifetime: `36500000d` is more than a hundred years. Nothing should be "
+                "trusted for so long, and its end may be no date at all. Write at most `36500d`."
+            ),
+        ],
+    ),
+    (
         "time without unit",
         {"trust.intermediates": {"lifetime": 730}},
         [

@@ -35,7 +35,6 @@ env:
   ISTIO_MULTIROOT_MESH: "true"
 cni: {enabled: false}
 telemetry: {enabled: true}
-base: {validationFailurePolicy: Fail}
 meshConfig:
   trustDomain: exam-platform.local
   accessLogFile: ""
@@ -116,7 +115,6 @@ def test_the_east_west_gateway_stands_for_its_network(stack: StackConfig) -> Non
 def test_base_points_the_default_webhook_at_the_revision(stack: StackConfig) -> None:
     assert values.base_values(stack.mesh) == {
         "defaultRevision": "1-31",
-        "base": {"validationFailurePolicy": "Fail"},
         "global": {"enableReaderRBAC": True},
     }
 
@@ -180,15 +178,20 @@ def test_what_is_left_out_is_left_to_the_chart(tmp_path: Path) -> None:
 def test_gateways_are_restarted_for_another_proxy_and_for_nothing_else(tmp_path: Path) -> None:
     """Their Deployments do not name the proxy's image and configuration: istiod's webhook fills them in."""
 
-    def digest(mesh: dict[str, Any] | None = None, **certificates: str) -> str:
-        trust = {"trustDomain": "exam-platform.local", "workloadCertificates": certificates}
+    def digest(
+        mesh: dict[str, Any] | None = None, *, network: str = "use1", domain: str = "exam.local", **certificates: str
+    ) -> str:
+        trust = {"trustDomain": domain, "workloadCertificates": certificates}
         config = builders.stack_config(tmp_path, mesh={"id": "exam", **(mesh or {})}, trust=trust)
-        return values.proxy_digest(config.mesh, config.trust)
+        return values.proxy_digest(config.mesh, config.trust, network=network)
 
     assert digest() == digest({"istiod": {"targetCpu": 50}})
     assert digest() != digest({"images": {"tag": "1.31.0-mine"}})
     assert digest() != digest({"version": "1.31.1"})
     assert digest() != digest(lifetime="12h")
+    assert digest() != digest(network="other")
+    assert digest() != digest(domain="other.local")
+    assert digest() != digest({"id": "other"})
 
 
 def test_environment_values_are_strings(tmp_path: Path) -> None:

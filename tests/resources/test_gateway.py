@@ -92,7 +92,7 @@ def test_the_east_west_gateway_passes_only_the_clusters_own_services(done: mocks
 
 
 def test_gateway_resources_come_after_their_envoys_and_certificates(done: mocks.Recording) -> None:
-    wanted = {"use1-gateways-ingress", "use1-gateways-east-west", "use1-ingress-tls.exam-platform.com"}
+    wanted = {"use1-gateways-ingress", "use1-ingress-tls.exam-platform.com"}
     assert wanted <= done.named("use1-ingress-gateway").dependencies
 
 
@@ -190,3 +190,9 @@ def test_a_preview_of_an_empty_stack_shows_it_all(tmp_path: Path, done: mocks.Re
     )
     preview = run(builders.stack_config(tmp_path, gateways=both), preview=True)
     assert sorted(preview.names) == sorted(done.names)
+
+
+def test_each_gateway_waits_for_its_own_envoy_alone(done: mocks.Recording) -> None:
+    for name, role in (("use1-ingress-gateway", "ingress"), ("use1-cross-network-gateway", "east-west")):
+        envoys = {f"use1-gateways-{each}" for each in ("ingress", "east-west")} & done.named(name).dependencies
+        assert envoys == {f"use1-gateways-{role}"}

@@ -70,9 +70,15 @@ def test_policies_come_after_istiod(done: mocks.Recording) -> None:
 def test_the_namespace_of_an_exception_is_made_with_injection(done: mocks.Recording) -> None:
     namespace = done.named("use1-security-namespace-exam")
     assert namespace.inputs["metadata"]["name"] == "exam"
-    assert namespace.inputs["metadata"]["labels"]["istio-injection"] == "enabled"
+    assert namespace.inputs["metadata"]["labels"] == {"istio-injection": "enabled"}
     policy = done.named("use1-security-exam-permissive-legacy-metrics-00db7c")
     assert "use1-security-namespace-exam" in policy.dependencies
+
+
+def test_the_namespace_of_an_exception_stays_and_the_policy_goes(done: mocks.Recording) -> None:
+    """It may have been there before, with other people's workloads in it."""
+    kept = {found.name for found in done.resources if found.options.retainOnDelete}
+    assert kept == {"use1-security-namespace-exam", "usw2-security-namespace-exam"}
 
 
 def test_exceptions_of_one_namespace_share_it(tmp_path: Path) -> None:
