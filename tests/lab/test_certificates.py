@@ -67,7 +67,7 @@ def test_a_certificate_rotates_by_itself_under_load(
         # Each request that waits for a new connection shows the receiver the certificate that is in use by then.
         wait_for(
             lambda: caller.get(SERVICE_URL).peer_certificate["Hash"] == fingerprint(second.leaf),
-            deadline=20,
+            deadline=60,
             what="a receiver that sees the new certificate",
         )
         third = home.istioctl.certificate(PROOF, ROTATING)

@@ -74,7 +74,7 @@ def test_a_pod_without_net_admin_joins(
             messages = [entry.get("message", "") for entry in conditions if entry["type"] == "ReplicaFailure"]
             return any("NET_ADMIN" in message for message in messages)
 
-        wait_for(refused, deadline=30, what=f"the refusal of a pod with NET_ADMIN in {site.name}")
+        wait_for(refused, deadline=60, what=f"the refusal of a pod with NET_ADMIN in {site.name}")
         # Tried again by the Deployment at growing intervals: it is to try when there is a node agent.
         site.kubectl.run("scale", "-n", CONFINED, "deployment/confined", "--replicas=0")
     changes = engine.up(engine.configured({"mesh": {"cni": True}}))
@@ -92,7 +92,7 @@ def test_a_pod_without_net_admin_joins(
         assert asked == set(), f"the pod asks for {asked}"
         caller = site.caller(CONFINED, "deploy/confined")
         # Both ways through its sidecar: what leaves carries its identity, what arrives in plain text is refused.
-        wait_for(lambda caller=caller: caller.get(SERVICE_URL).status == 200, deadline=30, what="its first answer")
+        wait_for(lambda caller=caller: caller.get(SERVICE_URL).status == 200, deadline=60, what="its first answer")
         identity = caller.get(SERVICE_URL).peer_certificate["URI"]
         assert identity == f"spiffe://{trust_domain}/ns/{CONFINED}/sa/default"
         assert set(caller.requests(SERVICE_URL, 60).regions) == {other.region.region for other in sites.values()}

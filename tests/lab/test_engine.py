@@ -17,7 +17,7 @@ from tests.lab.support import lifecycle
 from tests.lab.support.certificates import parse_bundle
 from tests.lab.support.commands import run
 from tests.lab.support.engine import Changes, Engine
-from tests.lab.support.site import SERVICE_URL, SYSTEM, Site
+from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, TENANT, Site
 
 # Seconds after which a run that cannot reach a cluster must have ended: the reachability check gives up long before,
 # the rest is the engine's own start on a busy machine.
@@ -80,47 +80,6 @@ def test_a_wrong_context_is_named(sites: Mapping[str, Site], engine: Engine, rec
         assert said in result.text, f"`{said}` is missing in: {result.text[-1500:]}"
     assert engine.resources() == before
     record(seconds=round(result.seconds, 1))
-
-
-def _component(paths: Paths, region: str, name: str, action: str) -> None:
-    run([sys.executable, "-m", "lab", "component", region, name, action], env=os.environ, timeout=60, cwd=paths.root)
-
-
-@pytest.mark.proof("A4", "an API server that is down is named in time, and the other region keeps answering")
-def test_a_stopped_api_server_is_named(
-    sites: Mapping[str, Site], engine: Engine, paths: Paths, record: Callable[..., None]
-) -> None:
-    lost, other, *_ = sites.values()
-    with other.caller().load(SERVICE_URL, rate=20) as load:
-        _component(paths, lost.name, "kube-apiserver", "stop")
-        try:
-            said = {
-                verb: engine.pulumi(verb, *words, "--stack", engine.stack, check=False, timeout=FAULT_TIME * 2)
-                for verb, words in (("preview", []), ("up", ["--yes", "--skip-preview"]))
-            }
-        finally:
-            _component(paths, lost.name, "kube-apiserver", "start")
-            started = time.monotonic()
-            wait_for(
-                lambda: lost.kubectl.run("get", "--raw", "/readyz", timeout=5).code == 0,
-                deadline=60,
-                what=f"the API server of {lost.name}",
-            )
-            ready = time.monotonic() - started
-        for verb, result in said.items():
-            assert result.code != 0, f"{verb} went through without an API server"
-            assert f"`{lost.name}`" in result.text, f"{verb} does not name {lost.name}: {result.text[-1500:]}"
-            assert f"cluster `{other.name}`" not in result.text, f"{verb} blames {other.name} too"
-            assert result.seconds < FAULT_TIME, f"{verb} took {result.seconds:.0f} s"
-        again = engine.up(None, "--expect-no-changes")
-        assert set(lost.caller().requests(SERVICE_URL, 60).regions) == {site.region.region for site in sites.values()}
-    record(
-        **{f"{verb}_s": round(result.seconds, 1) for verb, result in said.items()},
-        ready_again_s=round(ready, 1),
-        up_again_s=round(again.seconds, 1),
-        load=load.figures,
-    )
-    assert load.failed == 0, load.figures
 
 
 @dataclass(frozen=True)
@@ -198,3 +157,66 @@ def test_up_after_destroy_works(life: Life, record: Callable[..., None]) -> None
 def test_a_second_up_shows_no_change(life: Life, record: Callable[..., None]) -> None:
     record(seconds=round(life.repeated.seconds, 1), same=life.repeated.operations["same"])
     assert life.repeated.changed == 0, life.repeated.steps
+
+
+def _component(paths: Paths, region: str, name: str, action: str) -> None:
+    run([sys.executable, "-m", "lab", "component", region, name, action], env=os.environ, timeout=60, cwd=paths.root)
+
+
+def _sees_changes(site: Site) -> float:
+    """Seconds until the region's istiod, which asks its API server again at growing intervals, sees what changes."""
+    name = "proof-after-outage"
+    spec = {"selector": {"app": "exam-service"}, "ports": [{"name": "http", "port": 8080}]}
+    metadata = {"name": name, "namespace": TENANT}
+    site.kubectl.apply([{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}])
+    started = time.monotonic()
+    try:
+        wait_for(
+            lambda: site.istioctl.endpoints(TENANT, FRONTEND, f"{name}.{TENANT}.svc.cluster.local", 8080),
+            deadline=120,
+            what=f"istiod of {site.name} to see a new Service",
+            interval=1,
+        )
+    finally:
+        site.kubectl.run("delete", "service", "-n", TENANT, name, "--ignore-not-found")
+    return time.monotonic() - started
+
+
+@pytest.mark.disruptive
+@pytest.mark.proof("A4", "an API server that is down is named in time, and the other region keeps answering")
+def test_a_stopped_api_server_is_named(
+    sites: Mapping[str, Site], engine: Engine, paths: Paths, record: Callable[..., None]
+) -> None:
+    lost, other, *_ = sites.values()
+    with other.caller().load(SERVICE_URL, rate=20) as load:
+        _component(paths, lost.name, "kube-apiserver", "stop")
+        try:
+            said = {
+                verb: engine.pulumi(verb, *words, "--stack", engine.stack, check=False, timeout=FAULT_TIME * 2)
+                for verb, words in (("preview", []), ("up", ["--yes", "--skip-preview"]))
+            }
+        finally:
+            _component(paths, lost.name, "kube-apiserver", "start")
+            started = time.monotonic()
+            wait_for(
+                lambda: lost.kubectl.run("get", "--raw", "/readyz", timeout=5).code == 0,
+                deadline=60,
+                what=f"the API server of {lost.name}",
+            )
+            ready = time.monotonic() - started
+        for verb, result in said.items():
+            assert result.code != 0, f"{verb} went through without an API server"
+            assert f"`{lost.name}`" in result.text, f"{verb} does not name {lost.name}: {result.text[-1500:]}"
+            assert f"cluster `{other.name}`" not in result.text, f"{verb} blames {other.name} too"
+            assert result.seconds < FAULT_TIME, f"{verb} took {result.seconds:.0f} s"
+        again = engine.up(None, "--expect-no-changes")
+        seen = _sees_changes(lost)
+        assert set(lost.caller().requests(SERVICE_URL, 60).regions) == {site.region.region for site in sites.values()}
+    record(
+        **{f"{verb}_s": round(result.seconds, 1) for verb, result in said.items()},
+        ready_again_s=round(ready, 1),
+        up_again_s=round(again.seconds, 1),
+        istiod_sees_changes_after_s=round(seen, 1),
+        load=load.figures,
+    )
+    assert load.failed == 0, load.figures

@@ -134,7 +134,7 @@ def test_given_certificates_are_shown(
                 answer = knock(site.ingress_address(), 443, sni=host, trusted=trusted, check_name=True)
                 return answer.status == 200
 
-            wait_for(satisfied, deadline=20, what=f"the given certificate of {host} at {site.name}")
+            wait_for(satisfied, deadline=60, what=f"the given certificate of {host} at {site.name}")
             former = knock(site.ingress_address(), 443, sni=host, trusted=authority, check_name=True)
             assert former.reached == "handshake", f"{site.name} still shows the stack's own certificate for {host}"
             assert former.server is None

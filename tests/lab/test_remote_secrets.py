@@ -33,7 +33,7 @@ def test_endpoints_come_with_the_remote_secret(
     with home.caller().load(SERVICE_URL, rate=20) as load:
         names = [f"istio-remote-secret-{site.name}" for site in others]
         home.kubectl.run("delete", "secret", "-n", SYSTEM, *names)
-        wait_for(lambda: not _remote(home), deadline=30, what="no remote endpoint", interval=0.5)
+        wait_for(lambda: not _remote(home), deadline=60, what="no remote endpoint", interval=0.5)
         alone = home.caller().requests(SERVICE_URL, 100)
         assert alone.failed == 0, alone.figures
         assert alone.regions == {home.region.region: 100}, alone.regions
@@ -42,7 +42,7 @@ def test_endpoints_come_with_the_remote_secret(
         changes = engine.up(None, "--refresh")
         wait_for(
             lambda: {endpoint.address for endpoint in _remote(home)} == {site.east_west_address() for site in others},
-            deadline=30,
+            deadline=60,
             what="the remote endpoints again",
             interval=0.5,
         )
@@ -90,7 +90,7 @@ def test_tokens_rotate_by_raising_one_number(
             # An API server remembers a good token for ten seconds.
             wait_for(
                 lambda read=read, token=token: _status(sites[read], token) == 401,
-                deadline=30,
+                deadline=60,
                 what=f"{read} refusing the old token of {reader}",
                 interval=1,
             )
@@ -98,7 +98,7 @@ def test_tokens_rotate_by_raising_one_number(
         for site in sites.values():
             wait_for(
                 lambda site=site: site.istioctl.remote_clusters() == dict.fromkeys(sites, "synced"),
-                deadline=30,
+                deadline=60,
                 what=f"istiod of {site.name} synced by the new token",
                 interval=0.5,
             )
@@ -136,7 +136,7 @@ def _sees_new_endpoints(sites: Mapping[str, Site]) -> None:
                         reader.caller().get(f"http://new-in-{read.name}.{TENANT}.svc.cluster.local:8080/").region
                         == read.region.region
                     ),
-                    deadline=30,
+                    deadline=60,
                     what=f"{reader.name} reaching a service that is new in {read.name}",
                 )
     finally:

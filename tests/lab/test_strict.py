@@ -27,7 +27,7 @@ def published(sites: Mapping[str, Site]) -> Generator[Mapping[tuple[str, str], s
     yield {
         (site.name, workload): wait_for(
             lambda site=site, name=name: site.kubectl.load_balancer_address(TENANT, name),
-            deadline=30,
+            deadline=60,
             what=f"an address for {name} in {site.name}",
         )
         for site in sites.values()
