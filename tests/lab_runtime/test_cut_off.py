@@ -19,6 +19,7 @@ from lab.paths import Paths
 from lab.processes import ProcessIdentity
 from lab.regions import load_regions
 from lab.tools.toolset import Toolset
+from lab.waiting import wait_for
 
 TOPOLOGY = load_regions()
 NAMES = ("lab-wire", "lab-use1")
@@ -29,6 +30,8 @@ def sleeper() -> Iterator[ProcessIdentity]:
     child = subprocess.Popen(["sleep", "60"])
     identity = ProcessIdentity.of(child.pid)
     assert identity is not None
+    # The kernel says that a program was started a moment before its command line can be read.
+    wait_for(Path(f"/proc/{child.pid}/cmdline").read_bytes, deadline=10, what="the sleeper's command line")
     yield identity
     child.kill()
     child.wait()
@@ -194,7 +197,8 @@ def test_a_command_joins_control_groups_before_it_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_request_to_end_becomes_an_exception(number: signal.Signals) -> None:
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    # These tests may run under nohup themselves.
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with pytest.raises(SystemExit) as ended, cli.sentences():
             signal.raise_signal(number)

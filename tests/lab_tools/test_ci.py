@@ -45,7 +45,9 @@ while :; do sleep 0.05; done
 
 def start(clone: Path, fails: str = "") -> subprocess.Popen[str]:
     variables = {"PATH": f"{clone}/bin:/usr/bin:/bin", "PYTHON": sys.executable, "FAILS": fails}
-    return subprocess.Popen([str(clone / ".ci/run")], env=variables, stdout=subprocess.PIPE, text=True)
+    # A check in the background of a shell, or under nohup, ignores some signals, and what it starts does too.
+    command = ["env", "--default-signal=TERM,INT,HUP", str(clone / ".ci/run")]
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -53,7 +55,7 @@ def test_a_check_that_is_told_to_end_ends_its_step_then_takes_the_lab_down(clone
     check = start(clone)
     assert (clone / "hangs").read_text() == "up\n"
     check.send_signal(number)
-    output, _ = check.communicate(timeout=10)
+    output, _ = check.communicate(timeout=60)
     assert check.returncode == 128 + number
     assert f"FAILED ({128 + number})" in output
     assert (clone / "log").read_text().split()[-3:] == ["up", "up-ended", "down"]
@@ -61,7 +63,7 @@ def test_a_check_that_is_told_to_end_ends_its_step_then_takes_the_lab_down(clone
 
 def test_a_check_whose_step_fails_takes_the_lab_down(clone: Path) -> None:
     check = start(clone, fails="lint")
-    output, _ = check.communicate(timeout=10)
+    output, _ = check.communicate(timeout=60)
     assert check.returncode == 3
     assert "FAILED (3)" in output
     assert (clone / "log").read_text().split() == ["venv", "lint", "down"]
