@@ -4,8 +4,6 @@ The checks need istioctl, which `make up` puts into `.lab/bin`; without one on P
 """
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from components.config import StackConfig
 from components.resources.namespaces import stub_spec
 from tests.builders import Yaml, stack_config
+from tests.istioctl import istioctl, needs_istioctl
 from tests.stacks import EXAM, rendered, stacks
-
-REPOSITORY = Path(__file__).parents[1]
-ISTIOCTL = shutil.which("istioctl", path=str(REPOSITORY / ".lab" / "bin")) or shutil.which("istioctl")
 
 _PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -50,14 +46,6 @@ def test_no_two_objects_of_a_cluster_have_one_name(tmp_path: Path, changes: Yaml
     for cluster in ("use1", "usw2"):
         names = [(found.kind, found.namespace, found.name) for found in rendered(stack, cluster)]
         assert len(set(names)) == len(names)
-
-
-def istioctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    assert ISTIOCTL is not None
-    return subprocess.run([ISTIOCTL, *arguments], capture_output=True, text=True, timeout=300, check=False)
-
-
-needs_istioctl = pytest.mark.skipif(ISTIOCTL is None, reason="there is no istioctl on PATH and none in .lab/bin")
 
 
 @pytest.mark.istioctl

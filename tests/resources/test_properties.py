@@ -2,8 +2,6 @@
 
 import json
 import random
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,10 @@ from hypothesis import strategies as st
 from components.config import StackConfig
 from components.config.loading import check
 from tests.builders import Yaml, stack
+from tests.istioctl import istioctl, needs_istioctl
 from tests.services import manifests, objects
 
 CLUSTERS = ("use1", "usw2")
-ISTIOCTL = shutil.which("istioctl") or str(Path(__file__).parents[2] / ".lab" / "bin" / "istioctl")
 NAMES = ("exam/api", "exam/web", "exam/shadow", "results/store")
 HOSTS = ("exam-platform.com", "api.exam-platform.com")
 SERVERS = {
@@ -165,7 +163,7 @@ def test_the_order_of_keys_means_nothing(folder: Path, said: Yaml, seed: random.
 
 
 @pytest.mark.istioctl
-@pytest.mark.skipif(not Path(ISTIOCTL).exists(), reason="no istioctl in PATH, nor of the lab")
+@needs_istioctl
 # Not made smaller: each try takes seconds, and the messages name the object.
 @settings(phases=[Phase.generate], max_examples=10, deadline=None, suppress_health_check=SLOW)
 @given(said=stacks())
@@ -176,13 +174,9 @@ def test_istio_takes_what_is_rendered(folder: Path, said: Yaml) -> None:
             # JSON first: objects that two specs share would become anchors.
             yaml.safe_dump_all(json.loads(json.dumps(manifests(config, cluster))), file)
             file.flush()
-            validated = subprocess.run([ISTIOCTL, "validate", "-f", file.name], capture_output=True, text=True)
+            validated = istioctl("validate", "-f", file.name)
             assert validated.returncode == 0, validated.stderr
-            analysed = subprocess.run(
-                [ISTIOCTL, "analyze", "-A", "--use-kube=false", "--failure-threshold", "Warning", file.name],
-                capture_output=True,
-                text=True,
-            )
+            analysed = istioctl("analyze", "-A", "--use-kube=false", "--failure-threshold", "Warning", file.name)
             found = [line for line in analysed.stdout.splitlines() if line and not _expected(line)]
             assert found == []
 
