@@ -76,7 +76,7 @@ for cluster in clusters:
     of_services: Mapping[str, kubernetes.core.v1.Namespace] = {}
     if serves:
         of_services = MeshNamespaces(
-            child(cluster.name, "namespaces"), platform, mesh=mesh, cluster=cluster, control_plane=control_plane
+            child(cluster.name, "namespaces"), platform, cluster=cluster, control_plane=control_plane
         ).by_name
     security = MeshSecurity(
         child(cluster.name, "security"),

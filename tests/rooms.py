@@ -51,7 +51,6 @@ def mesh(config: StackConfig) -> Mesh:
         cluster.name: MeshNamespaces(
             f"{cluster.name}-namespaces",
             config.platform,
-            mesh=config.mesh,
             cluster=cluster,
             control_plane=control_planes[cluster.name],
         ).by_name

@@ -149,10 +149,6 @@ class Platform:
         """Whether a service is declared in the namespace, in whatever cluster."""
         return namespace in self._said
 
-    def excepted(self, namespace: str) -> bool:
-        """Whether there is an exception from mutual TLS in the namespace."""
-        return namespace in self._permissive
-
     def external_of(self, service: Service) -> tuple[ExternalConfig, ...]:
         """External services that it may call."""
         return tuple(config for config in self.external.values() if service.key in config.callers)

@@ -18,8 +18,8 @@ from components.resources.objects import IstioObject, Spec, create
 class MeshNamespaces(pulumi.ComponentResource):
     """The namespaces of services in one cluster, those that exceptions from strict mutual TLS name among them.
 
-    They are the stack's: made with injection before anything is in them, and gone with the stack. Those of exceptions
-    stay, with the one label.
+    Made with injection before anything is in them. They stay when a service or the stack goes: what runs in them is
+    other people's. One that was there already is taken as it is.
     """
 
     by_name: Mapping[str, kubernetes.core.v1.Namespace]
@@ -30,26 +30,23 @@ class MeshNamespaces(pulumi.ComponentResource):
         name: str,
         platform: Platform,
         *,
-        mesh: MeshConfig,
         cluster: Cluster,
         control_plane: ControlPlane,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(type_token("resources", "MeshNamespaces"), name, None, opts)
-        labels = common_labels("namespaces", mesh_id=mesh.id)
         # One of an exception is MeshSecurity's until a service is declared in it.
         former = pulumi.create_urn(child(cluster.name, "security"), type_token("resources", "MeshSecurity"))
         self.by_name = {
             namespace: kubernetes.core.v1.Namespace(
                 child(name, namespace),
-                metadata={
-                    "name": namespace,
-                    "labels": {**({} if platform.excepted(namespace) else labels), "istio-injection": "enabled"},
-                },
+                # The one label is all that stays behind, and a stack of another mesh id finds none that is somebody
+                # else's.
+                metadata={"name": namespace, "labels": {"istio-injection": "enabled"}},
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     provider=cluster.provider,
-                    retain_on_delete=platform.excepted(namespace),
+                    retain_on_delete=True,
                     # After istiod: pods would not be injected before.
                     depends_on=list(control_plane.ready),
                     aliases=[pulumi.Alias(name=child(cluster.name, f"security-namespace-{namespace}"), parent=former)],
@@ -105,7 +102,7 @@ class Scopes(pulumi.ComponentResource):
                     parent=self,
                     provider=cluster.provider,
                     # When the service comes to this cluster, its own deployment takes this Service over: taking it
-                    # away then would cut off its callers. With the namespace it goes.
+                    # away then would cut off its callers. Like its namespace it stays.
                     retain_on_delete=True,
                 ),
             )

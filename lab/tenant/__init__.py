@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Protocol
 
 from lab.kube_api import FIELD_MANAGER
 from lab.regions import Region
-from lab.tenant.manifests import CONTAINER, ISSUER, NAMESPACE, OUTSIDE, WORKLOADS, manifests
+from lab.tenant.manifests import CONTAINER, ISSUER, NAMESPACE, OUTSIDE, WORKLOADS, Workload, manifests
 
-__all__ = ["CONTAINER", "ISSUER", "NAMESPACE", "OUTSIDE", "WORKLOADS", "Kubectl", "deploy", "manifests"]
+__all__ = ["CONTAINER", "ISSUER", "NAMESPACE", "OUTSIDE", "WORKLOADS", "Kubectl", "Workload", "deploy", "manifests"]
 
 ROLLOUT = 120
 """Seconds for all pods of a namespace to become ready; on two cores with two regions they take about 20."""
@@ -23,19 +24,20 @@ class Kubectl(Protocol):
         ...
 
 
-def deploy(region: Region, kubectl: Kubectl) -> None:
+def deploy(region: Region, kubectl: Kubectl, workloads: Sequence[Workload] = WORKLOADS) -> None:
     """Put the tenant into a region and wait until all of it serves; a tenant that is there already stays as it is.
 
-    The mesh has to be there first: its webhook gives the pods their sidecars, and its resources are among the tenant's.
+    The mesh has to be there first: its webhook gives the pods their sidecars.
 
     Raises:
         LabError: The API server refused a resource, or a Deployment was not ready within `ROLLOUT` seconds.
     """
-    applied = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests(region)})
+    items = manifests(region, workloads)
     kubectl(
         *("apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "--filename=-"),
-        stdin=applied,
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}),
     )
-    for namespace in (NAMESPACE, OUTSIDE):
-        names = [f"deployment/{workload.deployment}" for workload in WORKLOADS if workload.namespace == namespace]
+    made = [item["metadata"] for item in items if item["kind"] == "Deployment"]
+    for namespace in sorted({metadata["namespace"] for metadata in made}):
+        names = [f"deployment/{metadata['name']}" for metadata in made if metadata["namespace"] == namespace]
         kubectl("rollout", "status", f"--namespace={namespace}", f"--timeout={ROLLOUT}s", *names)

@@ -24,9 +24,6 @@ CONTAINER = "tenant"
 ISSUER = "https://login.exam-platform.com"
 """The `iss` claim of the issuer's tokens, the same in every region."""
 
-GATEWAY = "istio-ingress/ingress"
-"""The Gateway that the program makes for the public hosts."""
-
 HTTP = 8080
 GRPC = 9090
 TCP = 9000
@@ -40,6 +37,9 @@ _ECHO = {"http": HTTP, "grpc": GRPC, "tcp": TCP, "http-control": CONTROL}
 _LEGACY = {"http": HTTP, "http-control": CONTROL}
 _SINK = {"http": HTTP, "http-zipkin": 9411, "http-otlp": 4318, "grpc-otlp": 4317}
 
+_IN_MESH = {"istio-injection": "enabled"}
+_LABELS: Mapping[str, Mapping[str, str]] = {OUTSIDE: {}}
+
 # A load generator of 1000 requests a second keeps 300 000 outcomes until its summary.
 _RESOURCES = {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "192Mi"}}
 
@@ -49,7 +49,7 @@ class Workload:
     """A Deployment of one pod.
 
     service: its Service, label `app` and service account. command: subcommand of the tenant's program, with arguments.
-    ports: by name. readiness: port at which /healthz is asked.
+    ports: by name. readiness: port at which /healthz is asked. regions: names of those it runs in; default all.
     """
 
     service: str
@@ -59,6 +59,7 @@ class Workload:
     command: tuple[str, ...] = ("echo",)
     ports: Mapping[str, int] | None = None
     readiness: str = "http-control"
+    regions: tuple[str, ...] | None = None
 
     @property
     def deployment(self) -> str:
@@ -69,8 +70,13 @@ class Workload:
 WORKLOADS = (
     Workload("exam-service", version="v1", name="exam-service-v1"),
     Workload("exam-service", version="v2", name="exam-service-v2"),
-    Workload("api-service"),
+    Workload("api-service", version="stable", name="api-service-stable"),
+    Workload("api-service", version="canary", name="api-service-canary"),
     Workload("admin-service"),
+    Workload("results-service", version="blue", name="results-service-blue"),
+    Workload("results-service", version="green", name="results-service-green"),
+    # One region has it, callers are in all.
+    Workload("archive-service", regions=("usw2",)),
     Workload("web-frontend"),
     # Its port 8081 is the one that the stack leaves PERMISSIVE.
     Workload("legacy-metrics", ports=_LEGACY),
@@ -78,24 +84,21 @@ WORKLOADS = (
     Workload("issuer", OUTSIDE, command=("issuer", "--issuer", ISSUER), ports={"http": HTTP}, readiness="http"),
     Workload("sink", OUTSIDE, command=("sink",), ports=_SINK, readiness="http"),
 )
-"""All workloads of the tenant, the same in every region."""
+"""All workloads of the tenant."""
 
 
-def manifests(region: Region) -> list[Manifest]:
-    """The resources of one region, in the order in which they can be made."""
-    found = [_namespace(NAMESPACE, {"istio-injection": "enabled"}), _namespace(OUTSIDE, {})]
-    services = {(workload.namespace, workload.service): workload for workload in WORKLOADS}
+def manifests(region: Region, workloads: Sequence[Workload] = WORKLOADS) -> list[Manifest]:
+    """The resources of one region, in the order in which they can be made.
+
+    Who reaches them, and how, is the stack's to say (`istio-mesh:services`).
+    """
+    here = [workload for workload in workloads if workload.regions is None or region.name in workload.regions]
+    found = [_namespace(name, _LABELS.get(name, _IN_MESH)) for name in sorted({work.namespace for work in here})]
+    services = {(workload.namespace, workload.service): workload for workload in here}
     for workload in services.values():
         found += [_service_account(workload), _service(workload)]
     image = tenant_image()
-    found += [_deployment(workload, region, image) for workload in WORKLOADS]
-    found += [
-        _virtual_service("exam-platform", "exam-platform.com", [_route("web-frontend")]),
-        _virtual_service(
-            "api", "api.exam-platform.com", [_route("exam-service", prefix="/exam"), _route("api-service")]
-        ),
-    ]
-    return found
+    return [*found, *(_deployment(workload, region, image) for workload in here)]
 
 
 def _namespace(name: str, labels: Mapping[str, str]) -> Manifest:
@@ -181,19 +184,4 @@ def _container(workload: Workload, region: Region, image: str) -> Manifest:
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-    }
-
-
-def _route(service: str, prefix: str = "") -> Manifest:
-    host = f"{service}.{NAMESPACE}.svc.cluster.local"
-    route: Manifest = {"route": [{"destination": {"host": host, "port": {"number": HTTP}}}]}
-    return {"match": [{"uri": {"prefix": prefix}}], **route} if prefix else route
-
-
-def _virtual_service(name: str, host: str, routes: Sequence[Manifest]) -> Manifest:
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"hosts": [host], "gateways": [GATEWAY], "http": list(routes)},
     }

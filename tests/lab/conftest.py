@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping
 
 import pytest
@@ -15,6 +16,7 @@ from tests.lab.support.commands import CommandFailed, run, sourced
 from tests.lab.support.engine import Engine
 from tests.lab.support.lifecycle import anew
 from tests.lab.support.site import SERVICE_URL, Site
+from tests.lab.support.stage import Stage
 
 TOPOLOGY = load_regions()
 
@@ -50,8 +52,8 @@ def env(paths: Paths) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def sites(env: Mapping[str, str], topology: Topology, pytestconfig: pytest.Config) -> Mapping[str, Site]:
-    """The regions of the running lab by name."""
+def regions(env: Mapping[str, str], topology: Topology, pytestconfig: pytest.Config) -> Mapping[str, Site]:
+    """The regions of the running lab by name, as they are found."""
     found = {region.name: Site.of(region, env) for region in topology.regions}
     for site in found.values():
         try:
@@ -87,9 +89,35 @@ def peer(home: Site, sites: Mapping[str, Site]) -> Site:
 
 
 @pytest.fixture(scope="session")
-def engine(env: Mapping[str, str], paths: Paths, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """The engine on the local stack, as committed."""
-    return Engine(paths.root, env, tmp_path_factory.mktemp("engine"))
+def stage() -> Stage:
+    """What the proofs add to the stack and to the tenant."""
+    return Stage.read()
+
+
+@pytest.fixture(scope="session")
+def engine(env: Mapping[str, str], paths: Paths, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The engine on the local stack, with the stage laid over what is committed."""
+    engine = Engine(paths.root, env, tmp_path_factory.mktemp("engine"))
+    for changes in stage.changes:
+        engine.base = engine.configured(changes)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def sites(regions: Mapping[str, Site], engine: Engine, stage: Stage) -> Generator[Mapping[str, Site]]:
+    """The regions by name, with the stage set up. `KEEP_STAGE=1` leaves it for the next session."""
+    stage.set_up(engine, regions)
+    yield regions
+    if not os.environ.get("KEEP_STAGE"):
+        stage.take_down(engine, regions)
+
+
+@pytest.fixture
+def changes(engine: Engine, sites: Mapping[str, Site]) -> Generator[Engine]:
+    """The engine for a proof that changes the stack: no other session does meanwhile, and after it all is as before."""
+    with engine.reserved():
+        yield engine
+        engine.up()
 
 
 @pytest.fixture(scope="session")
@@ -129,5 +157,6 @@ def rotating(sites: Mapping[str, Site]) -> Generator[None]:
 @pytest.fixture
 def put_back(engine: Engine, sites: Mapping[str, Site]) -> Generator[None]:
     """Afterwards the stack is as committed, also where a proof went round it."""
-    yield
-    engine.up(None, "--refresh")
+    with engine.reserved():
+        yield
+        engine.up(None, "--refresh")

@@ -13,7 +13,7 @@ from components.config.values import Duration
 from lab.waiting import wait_for
 from tests.lab.support.certificates import fingerprint, parse_bundle, spiffe_id
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, TENANT, Site
+from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, UNDECLARED, Site
 from tests.lab.support.traffic import loaded
 from tests.lab.support.workloads import PROOF, ROTATING, ROTATING_LIFETIME, ROTATING_URL
 
@@ -22,7 +22,7 @@ from tests.lab.support.workloads import PROOF, ROTATING, ROTATING_LIFETIME, ROTA
 def test_a_workloads_chain_ends_in_the_shared_root(
     home: Site, peer: Site, engine: Engine, record: Callable[..., None]
 ) -> None:
-    certificate = home.istioctl.certificate(TENANT, FRONTEND)
+    certificate = home.istioctl.certificate(UNDECLARED, FRONTEND)
     authorities = certificate.authorities()
     assert len(authorities) == 2, [authority.subject.rfc4514_string() for authority in authorities]
     intermediate, root = authorities
@@ -35,9 +35,10 @@ def test_a_workloads_chain_ends_in_the_shared_root(
     root.verify_directly_issued_by(root)
     assert parse_bundle(str(engine.outputs()["mesh"]["rootCertificates"]).encode()) == (root,)
     assert certificate.roots == (root,)
-    assert peer.istioctl.certificate(TENANT, FRONTEND).roots == (root,), "the regions trust different roots"
+    assert peer.istioctl.certificate(UNDECLARED, FRONTEND).roots == (root,), "the regions trust different roots"
 
-    assert spiffe_id(certificate.leaf) == home.identity(str(engine.setting("trust", "trustDomain")), TENANT, FRONTEND)
+    trust_domain = str(engine.setting("trust", "trustDomain"))
+    assert spiffe_id(certificate.leaf) == home.identity(trust_domain, UNDECLARED, FRONTEND)
     wanted = Duration.parse(str(engine.setting("trust", "workloadCertificates", "lifetime"))).seconds
     assert wanted == 24 * 3600
     assert certificate.lifetime == datetime.timedelta(seconds=wanted)
@@ -101,7 +102,7 @@ def test_intermediates_are_renewed_under_load(
     loads = [
         (site.caller(namespace, workload), url)
         for site in sites.values()
-        for namespace, workload, url in ((TENANT, FRONTEND, ROTATING_URL), (PROOF, ROTATING, SERVICE_URL))
+        for namespace, workload, url in ((UNDECLARED, FRONTEND, ROTATING_URL), (PROOF, ROTATING, SERVICE_URL))
     ]
     with loaded(loads) as running:
         changes = engine.up(config)
@@ -120,7 +121,7 @@ def test_intermediates_are_renewed_under_load(
                 what=f"a workload certificate of {name} from its new intermediate",
                 interval=1,
             )
-            old, root = site.istioctl.certificate(TENANT, FRONTEND).authorities()
+            old, root = site.istioctl.certificate(UNDECLARED, FRONTEND).authorities()
             assert old == before[name], "certificates that have not ended are still the old intermediate's"
             assert site.istioctl.certificate(PROOF, ROTATING).authorities()[1] == root, "the root is the same"
         # Old and new have met in both directions, in the region and across: all four loads ran on for it.

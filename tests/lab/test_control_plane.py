@@ -9,7 +9,7 @@ import pytest
 
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import FRONTEND, INGRESS, SERVICE_URL, SYSTEM, TENANT, Site
+from tests.lab.support.site import EXAM, FRONTEND, INGRESS, SERVICE_URL, SYSTEM, UNDECLARED, Site
 from tests.lab.support.workloads import like_frontend, namespace, remove_namespace
 
 CONFINED = "confined"
@@ -37,9 +37,9 @@ def test_the_configured_version_runs(home: Site, engine: Engine, record: Callabl
     proxies = [entry["IstioVersion"] for entry in reported["dataPlaneVersion"]]
     assert control == {version}
     assert set(proxies) == {version}
-    pods = {name: home.kubectl.items("pod", "-n", name) for name in (SYSTEM, INGRESS, TENANT)}
+    pods = {name: home.kubectl.items("pod", "-n", name) for name in (SYSTEM, INGRESS, EXAM)}
     # Every pod of the tenant and both gateways: a sidecar that never connected would be missing here.
-    assert len(proxies) >= len(pods[TENANT]) + 2, f"{len(proxies)} proxies, {len(pods[TENANT])} pods of the tenant"
+    assert len(proxies) >= len(pods[EXAM]) + 2, f"{len(proxies)} proxies, {len(pods[EXAM])} pods of the tenant"
     found = {image for listed in pods.values() for image in _images(listed, images["hub"])}
     assert found == {f"{images['hub']}/{name}:{images['tag']}" for name in ("pilot", "proxyv2")}
     (istiod,) = home.kubectl.items("deployment", "-n", SYSTEM, "-l", "app=istiod")
@@ -59,8 +59,8 @@ def confined(sites: Mapping[str, Site], engine: Engine) -> Generator[None]:
     for site in sites.values():
         assert not site.kubectl.items("daemonset", "-n", SYSTEM), "the node agent stayed"
         # Pods are made by the node as before.
-        site.kubectl.run("rollout", "restart", "-n", TENANT, "deployment/admin-service")
-        site.kubectl.rolled_out(TENANT, "deployment/admin-service")
+        site.kubectl.run("rollout", "restart", "-n", EXAM, "deployment/admin-service")
+        site.kubectl.rolled_out(EXAM, "deployment/admin-service")
 
 
 @pytest.mark.proof("C1", "a pod without NET_ADMIN joins the mesh with the node agent, and cannot without it")
@@ -108,5 +108,5 @@ def test_a_pod_without_net_admin_joins(
 
 
 def _init_containers(site: Site) -> list[dict[str, Any]]:
-    (pod, *_) = site.kubectl.items("pod", "-n", TENANT, "-l", f"app={FRONTEND.removeprefix('deploy/')}")
+    (pod, *_) = site.kubectl.items("pod", "-n", UNDECLARED, "-l", f"app={FRONTEND.removeprefix('deploy/')}")
     return pod["spec"].get("initContainers", [])

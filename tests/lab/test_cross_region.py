@@ -9,7 +9,7 @@ import pytest
 from lab.waiting import wait_for
 from tests.lab.support.certificates import fingerprint
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, TENANT, Site
+from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, UNDECLARED, Site
 from tests.lab.support.traffic import Answer
 
 REQUESTS = 200
@@ -38,9 +38,9 @@ def test_the_receiver_sees_the_callers_identity(
     home: Site, sites: Mapping[str, Site], engine: Engine, record: Callable[..., None]
 ) -> None:
     trust_domain = str(engine.setting("trust", "trustDomain"))
-    caller = home.identity(trust_domain, TENANT, FRONTEND)
-    receiver = home.identity(trust_domain, TENANT, "deploy/exam-service-v1")
-    shown = fingerprint(home.istioctl.certificate(TENANT, FRONTEND).leaf)
+    caller = home.identity(trust_domain, UNDECLARED, FRONTEND)
+    receiver = home.identity(trust_domain, UNDECLARED, "deploy/echo-v1")
+    shown = fingerprint(home.istioctl.certificate(UNDECLARED, FRONTEND).leaf)
     answered: dict[str, Answer] = {}
 
     def all_regions() -> bool:
@@ -74,10 +74,10 @@ def test_every_istiod_is_synced_with_all_clusters(
     home: Site, sites: Mapping[str, Site], record: Callable[..., None]
 ) -> None:
     assert home.istioctl.remote_clusters() == dict.fromkeys(sites, "synced")
-    endpoints = home.istioctl.endpoints(TENANT, FRONTEND, SERVICE, 8080)
+    endpoints = home.istioctl.endpoints(UNDECLARED, FRONTEND, SERVICE, 8080)
     local = {endpoint for endpoint in endpoints if endpoint.region == home.region.region}
     remote = endpoints - local
-    pods = {pod["status"]["podIP"] for pod in home.kubectl.items("pod", "-n", TENANT, "-l", "app=exam-service")}
+    pods = {pod["status"]["podIP"] for pod in home.kubectl.items("pod", "-n", UNDECLARED, "-l", "app=echo")}
     assert {endpoint.address for endpoint in local} == pods
     gateways = {(site.east_west_address(), 15443) for site in sites.values() if site is not home}
     assert {(endpoint.address, endpoint.port) for endpoint in remote} == gateways

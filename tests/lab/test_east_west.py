@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.support.certificates import Authority, parse_bundle, spiffe_id
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import SERVICE, SYSTEM, TENANT, Site
+from tests.lab.support.site import SERVICE, SYSTEM, UNDECLARED, Site
 from tests.lab.support.tls import Knock, knock
 
 PORT = 15443
@@ -28,14 +28,14 @@ def member(peer: Site, trust_domain: str, tmp_path: Path) -> Path:
     """A client certificate as the peer's istiod would issue it."""
     cacerts = peer.kubectl.secret(SYSTEM, "cacerts")
     authority = Authority.load(cacerts["ca-key.pem"], parse_bundle(cacerts["ca-cert.pem"]))
-    return authority.client(f"spiffe://{trust_domain}/ns/{TENANT}/sa/proof", tmp_path / "member.pem")
+    return authority.client(f"spiffe://{trust_domain}/ns/{UNDECLARED}/sa/proof", tmp_path / "member.pem")
 
 
 @pytest.fixture
 def stranger(trust_domain: str, tmp_path: Path) -> Path:
     """A client certificate with the same identity, of a root that the mesh does not know."""
     authority = Authority.foreign(trust_domain)
-    return authority.client(f"spiffe://{trust_domain}/ns/{TENANT}/sa/proof", tmp_path / "stranger.pem")
+    return authority.client(f"spiffe://{trust_domain}/ns/{UNDECLARED}/sa/proof", tmp_path / "stranger.pem")
 
 
 def _through(home: Site, sni: str | None, client: Path | None, alpn: str = MESH) -> Knock:
@@ -51,9 +51,9 @@ def test_a_member_of_the_mesh_passes(home: Site, member: Path, trust_domain: str
     assert answer.status == 200, f"{answer.reached}: {answer.error}"
     assert answer.server is not None
     # The certificate is the workload's, not the gateway's: the gateway cannot read what it passes.
-    assert spiffe_id(answer.server) == home.identity(trust_domain, TENANT, "deploy/exam-service-v1")
+    assert spiffe_id(answer.server) == home.identity(trust_domain, UNDECLARED, "deploy/echo-v1")
     assert answer.json["region"] == home.region.region, "a gateway between networks passes to its own region only"
-    assert f"URI=spiffe://{trust_domain}/ns/{TENANT}/sa/proof" in answer.json["headers"]["x-forwarded-client-cert"]
+    assert f"URI=spiffe://{trust_domain}/ns/{UNDECLARED}/sa/proof" in answer.json["headers"]["x-forwarded-client-cert"]
     other = _through(home, NAME, member, alpn="http/1.1")
     assert other.reached == "handshake", f"TLS that is not the mesh's was passed on: {other}"
     record(sni=NAME, server=spiffe_id(answer.server), region=answer.json["region"])

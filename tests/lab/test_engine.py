@@ -17,7 +17,7 @@ from tests.lab.support import lifecycle
 from tests.lab.support.certificates import parse_bundle
 from tests.lab.support.commands import run
 from tests.lab.support.engine import Changes, Engine
-from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, TENANT, Site
+from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, UNDECLARED, Site
 
 # Seconds after which a run that cannot reach a cluster must have ended: the reachability check gives up long before,
 # the rest is the engine's own start on a busy machine.
@@ -166,19 +166,19 @@ def _component(paths: Paths, region: str, name: str, action: str) -> None:
 def _sees_changes(site: Site) -> float:
     """Seconds until the region's istiod, which asks its API server again at growing intervals, sees what changes."""
     name = "proof-after-outage"
-    spec = {"selector": {"app": "exam-service"}, "ports": [{"name": "http", "port": 8080}]}
-    metadata = {"name": name, "namespace": TENANT}
+    spec = {"selector": {"app": "echo"}, "ports": [{"name": "http", "port": 8080}]}
+    metadata = {"name": name, "namespace": UNDECLARED}
     site.kubectl.apply([{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}])
     started = time.monotonic()
     try:
         wait_for(
-            lambda: site.istioctl.endpoints(TENANT, FRONTEND, f"{name}.{TENANT}.svc.cluster.local", 8080),
+            lambda: site.istioctl.endpoints(UNDECLARED, FRONTEND, f"{name}.{UNDECLARED}.svc.cluster.local", 8080),
             deadline=120,
             what=f"istiod of {site.name} to see a new Service",
             interval=1,
         )
     finally:
-        site.kubectl.run("delete", "service", "-n", TENANT, name, "--ignore-not-found")
+        site.kubectl.run("delete", "service", "-n", UNDECLARED, name, "--ignore-not-found")
     return time.monotonic() - started
 
 

@@ -41,9 +41,9 @@ def test_each_host_has_its_own_certificate(
     shown: dict[str, str] = {}
     services: dict[str, str] = {}
     for host in hosts:
-        answer = knock(address, 443, sni=host, path="/ingress", trusted=authority, check_name=True)
+        answer = knock(address, 443, sni=host, path="/health", trusted=authority, check_name=True)
         assert answer.status == 200, f"{host}: {answer.reached} {answer.error} {answer.status}"
-        assert (answer.json["host"], answer.json["path"]) == (host, "/ingress")
+        assert (answer.json["host"], answer.json["path"]) == (host, "/health")
         assert answer.server is not None
         assert dns_names(answer.server) == [host]
         services[host] = answer.json["service"]

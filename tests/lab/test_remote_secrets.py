@@ -12,12 +12,12 @@ import yaml
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
 from tests.lab.support.istioctl import Endpoint
-from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, SYSTEM, TENANT, Site
+from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, SYSTEM, UNDECLARED, Site
 from tests.lab.support.traffic import loaded
 
 
 def _remote(site: Site) -> set[Endpoint]:
-    endpoints = site.istioctl.endpoints(TENANT, FRONTEND, SERVICE, 8080)
+    endpoints = site.istioctl.endpoints(UNDECLARED, FRONTEND, SERVICE, 8080)
     return {endpoint for endpoint in endpoints if endpoint.region != site.region.region}
 
 
@@ -122,8 +122,8 @@ def _sees_new_endpoints(sites: Mapping[str, Site]) -> None:
         service = {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {"name": f"new-in-{read.name}", "namespace": TENANT},
-            "spec": {"selector": {"app": "exam-service"}, "ports": [{"name": "http", "port": 8080}]},
+            "metadata": {"name": f"new-in-{read.name}", "namespace": UNDECLARED},
+            "spec": {"selector": {"app": "echo"}, "ports": [{"name": "http", "port": 8080}]},
         }
         headless = {**service, "spec": {"ports": service["spec"]["ports"]}}
         for site in sites.values():
@@ -133,7 +133,7 @@ def _sees_new_endpoints(sites: Mapping[str, Site]) -> None:
             for reader in sites.values():
                 wait_for(
                     lambda reader=reader, read=read: (
-                        reader.caller().get(f"http://new-in-{read.name}.{TENANT}.svc.cluster.local:8080/").region
+                        reader.caller().get(f"http://new-in-{read.name}.{UNDECLARED}.svc.cluster.local:8080/").region
                         == read.region.region
                     ),
                     deadline=60,
@@ -142,4 +142,4 @@ def _sees_new_endpoints(sites: Mapping[str, Site]) -> None:
     finally:
         names = [f"new-in-{site.name}" for site in sites.values()]
         for site in sites.values():
-            site.kubectl.run("delete", "service", "-n", TENANT, *names, "--ignore-not-found")
+            site.kubectl.run("delete", "service", "-n", UNDECLARED, *names, "--ignore-not-found")

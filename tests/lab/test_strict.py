@@ -10,10 +10,12 @@ import pytest
 
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import SERVICE, TENANT, Site
+from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, Site
 
 PLAIN_REQUEST = "GET /healthz HTTP/1.1\r\nHost: plain\r\nConnection: close\r\n\r\n"
 LEGACY = "legacy-metrics"
+PLAIN = "echo"
+NAMESPACES = {PLAIN: UNDECLARED, LEGACY: EXAM}  # the workloads that are knocked at
 PORTS = {"http": 8080, "permitted": 8081}
 TIMEOUT = 5.0
 
@@ -21,12 +23,12 @@ TIMEOUT = 5.0
 @pytest.fixture(scope="module")
 def published(sites: Mapping[str, Site]) -> Generator[Mapping[tuple[str, str], str]]:
     """Workloads published past the gateways, by (region, workload): addresses that reach their sidecars directly."""
-    services = {workload: f"plain-{workload}" for workload in ("exam-service", LEGACY)}
+    services = {workload: f"plain-{workload}" for workload in NAMESPACES}
     for site in sites.values():
         site.kubectl.apply([_load_balancer(name, workload) for workload, name in services.items()])
     yield {
         (site.name, workload): wait_for(
-            lambda site=site, name=name: site.kubectl.load_balancer_address(TENANT, name),
+            lambda call=(NAMESPACES[workload], name), site=site: site.kubectl.load_balancer_address(*call),
             deadline=60,
             what=f"an address for {name} in {site.name}",
         )
@@ -34,7 +36,8 @@ def published(sites: Mapping[str, Site]) -> Generator[Mapping[tuple[str, str], s
         for workload, name in services.items()
     }
     for site in sites.values():
-        site.kubectl.run("delete", "service", "-n", TENANT, *services.values(), "--ignore-not-found")
+        for workload, name in services.items():
+            site.kubectl.run("delete", "service", "-n", NAMESPACES[workload], name, "--ignore-not-found")
 
 
 def _load_balancer(name: str, workload: str) -> dict[str, object]:
@@ -42,7 +45,7 @@ def _load_balancer(name: str, workload: str) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": name, "namespace": TENANT},
+        "metadata": {"name": name, "namespace": NAMESPACES[workload]},
         "spec": {"type": "LoadBalancer", "selector": {"app": workload}, "ports": ports},
     }
 
@@ -85,7 +88,7 @@ def test_plain_text_is_refused_but_on_the_named_port(
     }
     answered: dict[str, str] = {}
     for sender, knock in senders.items():
-        for workload in ("exam-service", LEGACY):
+        for workload in NAMESPACES:
             for port in PORTS.values():
                 answered[f"{sender} to {workload}:{port}"] = knock(published[home.name, workload], port)
     accepted = {what for what, line in answered.items() if line}
@@ -102,7 +105,7 @@ def test_no_other_port_of_any_pod_takes_plain_text(home: Site, engine: Engine, r
         for port in entry["ports"]
     }
     assert permitted == {(LEGACY, 8081)}
-    pods = home.kubectl.items("pod", "-n", TENANT, "--field-selector=status.phase=Running")
+    pods = home.kubectl.items("pod", "-n", EXAM, "--field-selector=status.phase=Running")
     tried: set[tuple[str, int]] = set()
     accepted: set[tuple[str, int]] = set()
     for pod in pods:
@@ -126,12 +129,13 @@ PROXY_PORTS = frozenset({15020, 15021, 15090})
 @pytest.mark.proof("F1", "the same ports answer over mutual TLS, the named one as well")
 def test_the_mesh_reaches_the_same_ports(home: Site, engine: Engine, record: Callable[..., None]) -> None:
     trust_domain = str(engine.setting("trust", "trustDomain"))
-    caller = home.identity(trust_domain, TENANT, "deploy/web-frontend")
-    for url in (f"http://{SERVICE}:8080/", f"http://{LEGACY}.{TENANT}:8080/"):
-        answer = home.caller().get(url)
-        assert answer.status == 200, f"{url}: {answer.status} {answer.error}"
-        assert answer.peer_certificate["URI"] == caller, url
-    for workload in ("exam-service", LEGACY):
-        answer = home.caller().get(f"http://{workload}.{TENANT}:8081/healthz")
-        assert answer.status == 200, f"{workload}:8081: {answer.status} {answer.error}"
-    record(caller=caller)
+    callers = {PLAIN: (UNDECLARED, FRONTEND), LEGACY: (EXAM, "deploy/web-frontend")}
+    for workload, caller in callers.items():
+        identity = home.identity(trust_domain, *caller)
+        host = f"{workload}.{NAMESPACES[workload]}.svc.cluster.local"
+        answer = home.caller(*caller).get(f"http://{host}:8080/")
+        assert answer.status == 200, f"{host}:8080: {answer.status} {answer.error}"
+        assert answer.peer_certificate["URI"] == identity, host
+        answer = home.caller(*caller).get(f"http://{host}:8081/healthz")
+        assert answer.status == 200, f"{host}:8081: {answer.status} {answer.error}"
+    record(callers=[home.identity(trust_domain, *caller) for caller in callers.values()])

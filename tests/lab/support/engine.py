@@ -46,6 +46,7 @@ class Engine:
     :param root: the project's folder.
     :param env: the lab's environment.
     :param scratch: folder for configuration files and event logs.
+    :ivar base: configuration of the stack while proofs run: the committed one, with the stage laid over it.
     :ivar restart_needed: the stack holds what the committed configuration cannot go back to (an intermediate's
         generation never falls): only `destroy` and `up` bring it back.
     """
@@ -56,19 +57,22 @@ class Engine:
         self.scratch = scratch
         self.stack = stack
         self.committed = root / f"Pulumi.{stack}.yaml"
+        self.base = self.committed
         self._runs = 0
+        self._reserved = False
         self.restart_needed = False
 
     def setting(self, *path: str) -> Any:
         """A value of the stack's configuration, such as ``setting("mesh", "version")``."""
-        value = yaml.safe_load(self.committed.read_text(encoding="utf-8"))["config"][f"{NAMESPACE}:{path[0]}"]
+        value = yaml.safe_load(self.base.read_text(encoding="utf-8"))["config"][f"{NAMESPACE}:{path[0]}"]
         for key in path[1:]:
             value = value[key]
         return value
 
     def configured(self, changes: Mapping[str, Any]) -> Path:
-        """A copy of the stack's configuration with ``changes`` put over it: mappings are merged, lists replaced."""
-        content = yaml.safe_load(self.committed.read_text(encoding="utf-8"))
+        """A copy of the stack's configuration with ``changes`` put over it: mappings are merged, lists replaced, and a
+        key whose change is None is taken out."""
+        content = yaml.safe_load(self.base.read_text(encoding="utf-8"))
         for concern, change in changes.items():
             key = f"{NAMESPACE}:{concern}"
             content["config"][key] = _merged(content["config"].get(key, {}), change)
@@ -113,15 +117,28 @@ class Engine:
     def _changes(self, verb: str, *options: str, config: Path | None = None, timeout: float) -> Changes:
         self._runs += 1
         log = self.scratch / f"events-{self._runs}.json"
-        file = ["--config-file", str(config)] if config else []
+        file = ["--config-file", str(config or self.base)]
         started = time.monotonic()
         self.pulumi(verb, "--stack", self.stack, "--event-log", str(log), *file, *options, timeout=timeout)
         return _read(log, time.monotonic() - started)
 
     @contextmanager
+    def reserved(self) -> Generator[None]:
+        """As long as the block lasts, no other session changes the stack: what it holds is what this one said."""
+        if self._reserved:
+            yield
+            return
+        with (self.root / ".lab" / "stack.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._reserved = True
+            try:
+                yield
+            finally:
+                self._reserved = False
+
+    @contextmanager
     def _alone(self) -> Generator[None]:
-        lock = self.root / ".lab" / "proofs.lock"
-        with lock.open("w") as handle:
+        with (self.root / ".lab" / "engine.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
@@ -131,7 +148,10 @@ def _merged(base: Any, change: Any) -> Any:
         return copy.deepcopy(change)
     merged = dict(base)
     for key, value in change.items():
-        merged[key] = _merged(merged.get(key), value)
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
     return merged
 
 

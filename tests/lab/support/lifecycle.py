@@ -9,7 +9,8 @@ from lab.tenant import OUTSIDE
 from lab.waiting import wait_for
 from tests.lab.support.engine import Changes, Engine
 from tests.lab.support.kubectl import Kubectl
-from tests.lab.support.site import SERVICE_URL, TENANT, Site
+from tests.lab.support.site import EXAM, SERVICE_URL, Site
+from tests.lab.support.stage import Stage
 from tests.lab.support.workloads import PROOF
 
 
@@ -24,13 +25,14 @@ def up(engine: Engine, sites: Mapping[str, Site]) -> Changes:
 
     A destroyed root is gone for good: pods that still hold its certificates are of no mesh, and are started anew.
     """
+    stage = Stage.read()
     changes = engine.up()
     engine.restart_needed = False
     for site in sites.values():
-        site.kubectl.run("rollout", "restart", "deployment", "-n", TENANT)
+        for namespace in (EXAM, *stage.namespaces):
+            site.kubectl.run("rollout", "restart", "deployment", "-n", namespace)
     for site in sites.values():
-        # The tenant's routes went with their resource definitions.
-        tenant.deploy(site.region, site.kubectl)
+        tenant.deploy(site.region, site.kubectl, [*tenant.WORKLOADS, *stage.workloads])
     for site in sites.values():
         wait_for(
             lambda site=site: (
@@ -44,7 +46,7 @@ def up(engine: Engine, sites: Mapping[str, Site]) -> Changes:
 
 
 # Namespaces that are not the stack's: their labels ask for injection, and their pods keep the sidecars they were given.
-USERS = frozenset({TENANT, OUTSIDE, PROOF})
+USERS = frozenset({EXAM, OUTSIDE, PROOF, *Stage.read().namespaces})
 
 
 def left_of_the_mesh(kubectl: Kubectl) -> list[str]:

@@ -13,9 +13,10 @@ from tests.lab.support.traffic import Caller
 
 SYSTEM = "istio-system"
 INGRESS = "istio-ingress"
-TENANT = NAMESPACE
-FRONTEND = "deploy/web-frontend"
-SERVICE = "exam-service.exam.svc.cluster.local"
+EXAM = NAMESPACE
+UNDECLARED = "undeclared"  # of services that the stack says nothing of: see tests/lab/stage/undeclared.yaml
+FRONTEND = "deploy/frontend"
+SERVICE = f"echo.{UNDECLARED}.svc.cluster.local"
 SERVICE_URL = f"http://{SERVICE}:8080/"
 
 
@@ -38,8 +39,8 @@ class Site:
     def name(self) -> str:
         return self.region.name
 
-    def caller(self, namespace: str = TENANT, workload: str = FRONTEND) -> Caller:
-        """A pod of this region to send requests from; by default one in the mesh."""
+    def caller(self, namespace: str = UNDECLARED, workload: str = FRONTEND) -> Caller:
+        """A pod of this region to send requests from; by default one in the mesh, of a service that is not declared."""
         return Caller(self.kubectl, namespace, workload, CONTAINER)
 
     def outsider(self) -> Caller:

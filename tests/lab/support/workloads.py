@@ -7,8 +7,9 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lab.tenant import NAMESPACE
 from tests.lab.support.kubectl import Kubectl
-from tests.lab.support.site import SERVICE, TENANT
+from tests.lab.support.site import SERVICE
 
 PROOF = "proof"  # the namespace of the proofs' own workloads
 ROTATING = "deploy/rotating"
@@ -24,19 +25,20 @@ def namespace(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
 
 
-def remove_namespace(regions: Sequence[Kubectl], name: str) -> None:
-    """Removes a namespace from every region, in all of them at once, and returns when it is gone."""
+def remove_namespace(regions: Sequence[Kubectl], *names: str) -> None:
+    """Removes namespaces from every region, in all of them at once, and returns when they are gone."""
     for kubectl in regions:
-        kubectl.run("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+        kubectl.run("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
     for kubectl in regions:
-        kubectl.run("wait", "--for=delete", f"namespace/{name}", "--timeout=90s", timeout=100)
+        there = [f"namespace/{name}" for name in names]
+        kubectl.run("wait", "--for=delete", *there, "--timeout=90s", timeout=100)
 
 
 def like_frontend(
     kubectl: Kubectl, name: str, namespace: str, annotations: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """A Deployment of the tenant's program, with the container of its web-frontend."""
-    pod = copy.deepcopy(kubectl.json("get", "deploy", "web-frontend", "-n", TENANT)["spec"]["template"]["spec"])
+    pod = copy.deepcopy(kubectl.json("get", "deploy", "web-frontend", "-n", NAMESPACE)["spec"]["template"]["spec"])
     for key in ("serviceAccountName", "serviceAccount"):
         pod.pop(key, None)
     for variable in pod["containers"][0].get("env", []):
