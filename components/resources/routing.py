@@ -115,7 +115,9 @@ def public_specs(platform: Platform) -> dict[str, Spec]:
             # Nobody but the ingress has a use for it: sidecars are spared it.
             "exportTo": ["."],
             "http": [
-                _http(service, entry, number if len(service.config.ports) > 1 else None, prefix=service.key)
+                # The port is said always: the Service may have ports that nobody declared, and without one requests
+                # would go to that of the gateway's own listener.
+                _http(service, entry, number, prefix=service.key)
                 for service, number, entry in _seen(found)
             ],
         }

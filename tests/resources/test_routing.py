@@ -270,6 +270,14 @@ def test_the_ingress_sends_to_the_port_that_is_named_or_known(tmp_path: Path) ->
     assert spec["http"][0]["route"][0]["destination"]["port"] == {"number": 8080}
 
 
+def test_the_ingress_names_the_port_of_a_service_with_one_too(tmp_path: Path) -> None:
+    # Its Service may have more than the stack declares, and the ingress would look for its own port among them: 503.
+    spec = public(tmp_path, web={"ports": {"http": 8080}, "hosts": ["exam-platform.com"]})
+    assert spec["http"][0]["route"] == [
+        {"destination": {"host": "web.exam.svc.cluster.local", "port": {"number": 8080}}}
+    ]
+
+
 def test_a_wildcards_name_is_none_of_a_host() -> None:
     assert public_name("*.exam-platform.com") == "wildcard.exam-platform.com"
     assert public_name("exam-platform.com") == "exam-platform.com"
