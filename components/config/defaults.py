@@ -4,11 +4,11 @@ Sizes of the mesh's own pods stand beside their models (`mesh.py`, `gateways.py`
 seed's; what is here is what an operator would otherwise learn from an incident.
 """
 
-from components.config.values import Duration
+from components.config.values import Duration, ShortDuration
 
 # Routes.
 
-TIMEOUT = Duration.parse("15s")
+TIMEOUT = ShortDuration.parse("15s")
 """Of a request with all its tries. Istio has none: one hanging server then holds its callers' connections until they
 hang too. Longer than the 10 s after which most clients give up, so that the caller's own limit is the one that acts."""
 
@@ -31,7 +31,7 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELET
 
 # Traffic.
 
-CONNECT_TIMEOUT = Duration.parse("5s")
+CONNECT_TIMEOUT = ShortDuration.parse("5s")
 """Of a TCP connection. Istio's 10 s are longer than most callers wait; between regions 1 s is plenty."""
 
 MAX_CONNECTIONS = 1024

@@ -9,7 +9,7 @@ from components.config import defaults
 from components.config.faults import Fault
 from components.config.model import Model
 from components.config.names import HeaderName, PathPattern, ServiceName, VersionName, path_covers
-from components.config.values import Duration
+from components.config.values import ShortDuration
 from components.config.workload import Percent
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
@@ -72,7 +72,7 @@ class RetriesConfig(Model):
     attempts: Annotated[int, Field(ge=0, le=10)] = defaults.RETRY_ATTEMPTS
     """Tries after the first one; default 2, 0 is none."""
 
-    per_try: Annotated[Duration, Field(examples=["1s"])] | None = None
+    per_try: Annotated[ShortDuration, Field(examples=["500ms"])] | None = None
     """Time of each try; default: all the time that is left."""
 
     def faults(self) -> Iterator[Fault]:
@@ -88,7 +88,7 @@ class RetriesConfig(Model):
 class FaultConfig(Model):
     """Failures made on purpose, to see how callers bear them."""
 
-    delay: Annotated[Duration, Field(examples=["2s"])] | None = None
+    delay: Annotated[ShortDuration, Field(examples=["2s"])] | None = None
     """Time that requests are held back."""
 
     abort: Annotated[int, Field(ge=400, le=599, examples=[503])] | None = None
@@ -124,7 +124,7 @@ class RouteConfig(Model):
     version: Annotated[VersionName, Field(examples=["v2"])] | None = None
     """The one version that they go to. Default, without `weights` too: as the service's other requests go."""
 
-    timeout: Annotated[Duration, Field(examples=["5s"])] | None = None
+    timeout: Annotated[ShortDuration, Field(examples=["5s"])] | None = None
     """Time for an answer, with all tries; default: the service's."""
 
     stream: bool | None = None
@@ -169,7 +169,7 @@ class RouteConfig(Model):
             yield version, ("weights", version)
 
 
-def term_faults(timeout: Duration | None, stream: bool | None, retries: RetriesConfig | None) -> Iterator[Fault]:
+def term_faults(timeout: ShortDuration | None, stream: bool | None, retries: RetriesConfig | None) -> Iterator[Fault]:
     """Faults between a time-out, a stream and retries said in one place."""
     if stream and timeout is not None:
         yield Fault(

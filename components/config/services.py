@@ -24,7 +24,7 @@ from components.config.routes import (
     term_faults,
 )
 from components.config.traffic import Distribution, Failover, SettingsConfig, TrafficConfig, resilience_faults
-from components.config.values import ByteSize, DnsLabel, Duration
+from components.config.values import ByteSize, DnsLabel, Duration, ShortDuration
 
 
 class VersionConfig(Model):
@@ -85,7 +85,7 @@ class ServiceConfig(Model):
     blue_green: Annotated[BlueGreenConfig, Field(examples=[{"active": "blue"}])] | None = None
     """Two versions, one of which gets everything."""
 
-    timeout: Annotated[Duration, Field(examples=["5s"])] | None = None
+    timeout: Annotated[ShortDuration, Field(examples=["5s"])] | None = None
     """Time for an answer, with all tries, where a route does not say it; default 15s."""
 
     stream: bool = False

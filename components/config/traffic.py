@@ -9,13 +9,13 @@ from components.config.faults import Fault
 from components.config.model import Model, exactly_one
 from components.config.names import HeaderName
 from components.config.routes import Share
-from components.config.values import DnsLabel, Duration
+from components.config.values import DnsLabel, Duration, ShortDuration
 from components.config.workload import Percent
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """A number of connections, requests or errors, at least one."""
 
-_LONGEST_CONNECT = Duration.parse("1h")
+_LONGEST_CONNECT = ShortDuration.parse("1h")
 
 
 class PoolConfig(Model):
@@ -24,7 +24,7 @@ class PoolConfig(Model):
     max_connections: Count | None = None
     """TCP connections; default 1024."""
 
-    connect_timeout: Duration | None = None
+    connect_timeout: ShortDuration | None = None
     """Time to connect, at most 1h; default 5s."""
 
     max_pending_requests: Count | None = None

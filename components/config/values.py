@@ -97,33 +97,44 @@ class Duration(Written):
         return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
-_SHORT = re.compile(r"(\d+)(ms|s|m)")
-_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000}
+_SHORT = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_LONGEST_SHORT = 24 * 3_600_000
+_MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 
 
 @total_ordering
 @dataclass(frozen=True, eq=True)
 class ShortDuration(Written):
-    """A length of time in which milliseconds count, written with one unit: `100ms`, `10s`, `1m`."""
+    """A length of time in which milliseconds count, written with units: `100ms`, `10s`, `1m30s`; at most 24h."""
 
     milliseconds: int
 
     json_schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": r"^\d+(ms|s|m)$",
+        "pattern": r"^(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
         "examples": ["100ms", "10s"],
     }
 
     @classmethod
     def parse(cls, written: object) -> "ShortDuration":
-        match = _SHORT.fullmatch(written) if isinstance(written, str) else None
-        if match is None or int(match[1]) == 0:
+        match = _SHORT.fullmatch(written) if isinstance(written, str) and written else None
+        if match is None:
             raise invalid(
                 f"{shown(written)} is not a length of time",
                 "Without a unit milliseconds and seconds look alike",
-                "Write a whole number above zero with a unit from ms, s, m, as in `100ms` or `10s`",
+                "Write whole numbers with units from h, m, s, ms, as in `100ms`, `10s` or `1m30s`",
             )
-        return cls(int(match[1]) * _MILLISECONDS[match[2]])
+        parts = zip(match.groups(default="0"), _MILLISECONDS.values(), strict=True)
+        milliseconds = sum(int(part) * unit for part, unit in parts)
+        if milliseconds == 0:
+            raise invalid("a length of time of zero", "It would be over before it began", "Write one above zero")
+        if milliseconds > _LONGEST_SHORT:
+            raise invalid(
+                f"{shown(written)} is more than a day",
+                "Nobody waits for so long, and it was meant as something else",
+                "Write at most `24h`",
+            )
+        return cls(milliseconds)
 
     def __lt__(self, other: "ShortDuration") -> bool:
         return self.milliseconds < other.milliseconds
@@ -135,7 +146,17 @@ class ShortDuration(Written):
         return f"{self.milliseconds}ms" if rest else f"{seconds}s"
 
     def __str__(self) -> str:
-        return self.go
+        """As a person writes it, with the largest units that fit: `1m30s`, `500ms`."""
+        left, text = self.milliseconds, ""
+        for unit, size in _MILLISECONDS.items():
+            count, left = divmod(left, size)
+            text += f"{count}{unit}" if count else ""
+        return text
+
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.milliseconds / 1_000
 
 
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?")

@@ -12,7 +12,7 @@ from components.config.mesh import MeshConfig
 from components.config.names import host_of, path_meet
 from components.config.platform import Platform, Service
 from components.config.routes import EVERYTHING, MatchConfig, RetriesConfig, RouteConfig, match_of, other_of
-from components.config.values import Duration
+from components.config.values import Duration, ShortDuration
 from components.mesh.gateways import INGRESS_NAMESPACE
 from components.naming import common_labels, type_token
 from components.resources.objects import IstioObject, Spec, create
@@ -268,7 +268,7 @@ def _terms(service: Service, entry: Entry) -> Spec:
     }
 
 
-def _retries(config: RetriesConfig, methods: Sequence[str], *, timed: Duration | None) -> Spec:
+def _retries(config: RetriesConfig, methods: Sequence[str], *, timed: ShortDuration | None) -> Spec:
     if config.attempts == 0:
         return {"attempts": 0}
     idempotent = bool(methods) and defaults.IDEMPOTENT_METHODS.issuperset(methods)
@@ -283,6 +283,6 @@ def _retries(config: RetriesConfig, methods: Sequence[str], *, timed: Duration |
     return rendered
 
 
-def seconds(duration: Duration) -> str:
-    """As Istio's resources write a length of time."""
-    return f"{duration.seconds}s"
+def seconds(duration: Duration | ShortDuration) -> str:
+    """As Istio's resources write a length of time: `15s`, `0.5s`."""
+    return f"{duration.seconds}s".replace(".0s", "s")

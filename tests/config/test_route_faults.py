@@ -194,8 +194,8 @@ CASES: list[tuple[str, Yaml, list[str]]] = [
         [
             (
                 'istio-mesh:services["exam/exam-service"].timeout: the number 5 is not a length of time. '
-                "Without a unit seconds and days look alike. Write whole numbers with units from d, h, m,"
-                " s, as in `24h`, `730d` or `1h30m`."
+                "Without a unit milliseconds and seconds look alike. Write whole numbers with units from h, m, s,"
+                " ms, as in `100ms`, `10s` or `1m30s`."
             )
         ],
     ),

@@ -197,6 +197,11 @@ def test_a_route_of_a_streaming_service_may_have_a_time_out(tmp_path: Path) -> N
     assert [found.get("timeout") for found in spec["http"]] == ["2s", None]
 
 
+def test_times_below_a_second_are_kept(tmp_path: Path) -> None:
+    found = route(tmp_path, timeout="1s500ms", retries={"perTry": "500ms"})
+    assert (found["timeout"], found["retries"]["perTryTimeout"]) == ("1.5s", "0.5s")
+
+
 def test_failures_on_purpose_and_copies(tmp_path: Path) -> None:
     said = {"fault": {"delay": "2s", "abort": 503, "percent": 10}, "mirror": {"to": "exam/shadow", "percent": 50}}
     config = stack_config(tmp_path, services=services(**ONE_PORT, routes=[said]) | {"exam/shadow": PLAIN})
