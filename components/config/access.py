@@ -192,7 +192,7 @@ class JwtConfig(Model):
     """Names of `istio-mesh:issuers`."""
 
     audiences: Annotated[tuple[Audience, ...], Field(min_length=1)] | None = None
-    """In place of the issuers' own audiences."""
+    """Claims `aud` of which a token has to have one; default: those of its issuer."""
 
     def faults(self) -> Iterator[Fault]:
         for index, name in enumerate(self.issuers):
@@ -204,10 +204,11 @@ class AccessConfig(Model):
     """What a caller has to show. Only declared callers reach the service at all, whatever they show."""
 
     jwt: JwtConfig | None = None
-    """Tokens; none are asked for by default."""
+    """The tokens that it asks for; default: none."""
 
     roles: dict[RoleName, Annotated[tuple[AccessPath, ...], Field(min_length=1)]] = Field(default={})
-    """Paths that need a role, by role. Of two paths the narrower one counts; one of several roles is open to each."""
+    """Paths that need a role, by role; default: none. Of two paths the narrower one counts; one of several roles is
+    open to each."""
 
     public: tuple[AccessPath, ...] = PUBLIC_PATHS
     """Paths that need neither token nor declared caller, from inside the mesh; default `/health` and `/metrics`."""

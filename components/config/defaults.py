@@ -1,7 +1,7 @@
 """Every default of a service that is a decision, with its reason.
 
-Sizes of the mesh's own pods stand beside their models (`mesh.py`, `gateways.py`), since they are the chart's or the
-seed's; what is here is what an operator would otherwise learn from an incident.
+Sizes of the mesh's own pods stand beside their models (`mesh.py`, `gateways.py`), since they follow the size of a
+mesh; what is here is what an operator would otherwise learn from an incident.
 """
 
 from components.config.values import Duration, ShortDuration
@@ -35,21 +35,20 @@ CONNECT_TIMEOUT = ShortDuration.parse("5s")
 """Of a TCP connection. Istio's 10 s are longer than most callers wait; between regions 1 s is plenty."""
 
 MAX_CONNECTIONS = 1024
-"""Of one proxy to one service (seed: circuit breaker). Istio has no limit: a slow service then takes the memory of all
-its callers."""
+"""TCP connections of one proxy to one service. Istio has no limit: a slow service then takes the memory of all its
+callers."""
 
 MAX_PENDING_REQUESTS = 256
-"""Requests of one proxy that wait for a connection (seed: circuit breaker); the next one is answered 503 at once."""
+"""Requests of one proxy that wait for a connection; the next one is answered 503 at once."""
 
 MAX_REQUESTS = 1024
-"""Requests of one proxy that are under way at one service (seed: circuit breaker)."""
+"""Requests of one proxy that are under way at one service; the next one is answered 503 at once."""
 
 MAX_RETRIES = 3
-"""Retries of one proxy that are under way at one service (seed: circuit breaker), so that they cannot become most of
-the load."""
+"""Retries of one proxy that are under way at one service, so that they cannot become most of the load."""
 
 CONNECTION_IDLE = Duration.parse("60s")
-"""Of a connection without requests (seed: connection pool): shorter than what servers and load balancers in between
+"""Of a connection without requests: shorter than what servers and load balancers in between
 keep, so that no request is sent on a connection that is being closed."""
 
 TCP_KEEPALIVE = Duration.parse("60s")
@@ -58,7 +57,7 @@ without a word (AWS NLB), where region-crossing connections pass."""
 
 LOAD_BALANCING = "LEAST_REQUEST"
 """The less busy of two endpoints taken at random: as fair as a round when all are equal, and far better when one is
-slow. The seed's LEAST_CONN is gone; this is what it had become."""
+slow. LEAST_CONN of older versions is gone; this is what it had become."""
 
 EJECT_AFTER = 5
 """Answers 5xx, connection failures among them, in a row before an endpoint is left alone."""
@@ -67,11 +66,11 @@ EJECTION_INTERVAL = Duration.parse("10s")
 """How often endpoints are looked at again; also how late one that failed in another way is noticed."""
 
 EJECTION_TIME = Duration.parse("30s")
-"""How long an endpoint is left alone the first time; each time in a row is longer by as much (seed: 30 s)."""
+"""How long an endpoint is left alone the first time; each time in a row is longer by as much."""
 
 MAX_EJECTION_PERCENT = 100
-"""Of the endpoints. Istio's 10 % ejects none of a service with fewer than ten (Envoy rounds down), and the seed's 50 %
-none of the last local ones, so that failover on errors would never happen."""
+"""Of the endpoints. Istio's 10 % ejects none of a service with fewer than ten (Envoy rounds down), and 50 % never
+the last local ones, so that failover on errors would not happen."""
 
 # Egress.
 
@@ -82,7 +81,7 @@ depends on exists."""
 # Access.
 
 PUBLIC_PATHS = ("/health", "/metrics")
-"""What monitoring asks without a token (seed: require-jwt). Open to workloads of the mesh, so also to the ingress for
+"""What monitoring asks without a token. Open to workloads of the mesh, so also to the ingress for
 the hosts that it routes to a service: name `public: [/health]` where the figures are nobody's business."""
 
 ROLES_CLAIM = "roles"
@@ -98,7 +97,7 @@ LOG_STATUS_FROM = 500
 """Status from which a request is logged: what is the platform's fault. Clients' own (400 to 499) are in the metrics."""
 
 LOG_SLOWER_THAN = Duration.parse("1s")
-"""Time from which a request is logged (seed: high latency is a P99 above 1000 ms)."""
+"""Time above which a request is logged: what people call slow."""
 
 ABSENT = "none"
 """Value of a tag whose header is not there."""
@@ -106,7 +105,7 @@ ABSENT = "none"
 # istiod.
 
 JWKS_REFRESH = Duration.parse("5m")
-"""How often issuers' keys are fetched (seed: jwks_caching). istiod's own 20 min are longer than many issuers publish a
+"""How often issuers' keys are fetched. istiod's own 20 min are longer than many issuers publish a
 new key ahead; one small request every five minutes costs nothing."""
 
 BLOCKED_JWKS_RANGES = ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "fd00:ec2::254/128")

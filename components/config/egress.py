@@ -81,10 +81,11 @@ class ExternalConfig(Model):
     addresses: Annotated[
         tuple[Annotated[str, AfterValidator(_network)], ...], Field(min_length=1, examples=[["203.0.113.7"]])
     ] = ()
-    """Its addresses, which callers connect to; needed for ports whose protocol names no host (tcp and databases)."""
+    """Its addresses, which callers connect to; default: none. Needed for ports whose protocol names no host (tcp and
+    databases)."""
 
     endpoints: Annotated[tuple[Annotated[str, AfterValidator(_endpoint)], ...], Field(examples=[["203.0.113.7"]])] = ()
-    """Where it is really found, in place of what DNS says of its names: addresses, or host names."""
+    """Where it is really found: addresses, or host names; default: what DNS says of its names."""
 
     def faults(self) -> Iterator[Fault]:
         numbers: dict[int, str] = {}

@@ -29,10 +29,10 @@ class RateLimitConfig(Model):
     """Requests that one proxy lets through in `per`."""
 
     per: Annotated[Duration, Field(examples=["60s"])]
-    """The time."""
+    """The time in which the bucket fills again."""
 
     scope: Literal["proxy"] = "proxy"
-    """Who counts: each proxy for itself, which is the only choice there is now."""
+    """Who counts; default proxy: each for itself, the only choice there is now."""
 
 
 def protection_faults(
@@ -124,16 +124,17 @@ class WasmConfig(Model):
     """Before Istio's own filters of that kind; default: after all of them, before the application."""
 
     on_failure: Literal["refuse", "pass"] = "refuse"
-    """Where the module cannot be had or breaks: refuse the requests (default), or let them pass without it."""
+    """Where the module cannot be had or breaks: refuse the requests, or let them pass without it; default refuse."""
 
     pull_secret: DnsLabel | None = None
     """A Secret of type kubernetes.io/dockerconfigjson in the service's namespace; for `oci` alone."""
 
     pull_policy: Literal["IfNotPresent", "Always"] = "IfNotPresent"
-    """When proxies fetch it again; default: once, since what is pinned by its sum does not change."""
+    """When proxies fetch it again; default IfNotPresent: what is pinned by its sum does not change."""
 
     configuration: dict[str, Any] = Field(default={})
-    """What the module is given, as JSON. Not for secrets: it is readable to whoever may read WasmPlugins."""
+    """What the module is given, as JSON; default: nothing. Not for secrets: it is readable to whoever may read
+    WasmPlugins."""
 
     def faults(self) -> Iterator[Fault]:
         digest = self.url.rpartition("@sha256:")[2] if "@sha256:" in self.url else None
@@ -176,7 +177,7 @@ class ExtensionsConfig(Model):
     """Code of the platform's own in its proxies."""
 
     wasm: dict[DnsLabel, WasmConfig] = Field(default={})
-    """Wasm modules, by name."""
+    """Wasm modules, by name; default: none."""
 
 
 def extensions_references(config: ExtensionsConfig, services: Mapping[str, Collection[str | None]]) -> Iterator[Fault]:

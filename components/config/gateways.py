@@ -22,7 +22,7 @@ class GeneratedTls(Model):
     """A certificate made by the stack, of an authority of its own: for trials, since no client trusts it unasked."""
 
     lifetime: Duration = Duration.parse("90d")
-    """Its validity, below the ten years of its authority; default 90 days."""
+    """Its validity, below the ten years of its authority; default 90d."""
 
     def faults(self) -> Iterator[Fault]:
         if self.lifetime >= INGRESS_AUTHORITY_LIFETIME:
@@ -41,7 +41,7 @@ class CertManagerTls(Model):
     """Name of the issuer."""
 
     kind: Literal["Issuer", "ClusterIssuer"] = "ClusterIssuer"
-    """Whether it is the cluster's or the ingress namespace's own."""
+    """Whether it is the cluster's or the ingress namespace's own; default ClusterIssuer."""
 
 
 class TlsConfig(Model):
@@ -144,16 +144,16 @@ class IngressConfig(Model):
     """The gateway of requests from outside, in every cluster. Default: sized for production."""
 
     replicas: ReplicasConfig = ReplicasConfig(min=2, max=8)
-    """Default 2 to 8."""
+    """Number of its pods; default 2 to 8."""
 
     target_cpu: Percent = 80
     """Share of the requested cpu, in percent, above which a replica is added; default 80."""
 
     resources: ResourcesConfig = _GATEWAY_RESOURCES
-    """Default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
+    """What each of its pods gets; default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
 
     servers: tuple[ServerConfig, ...] = ()
-    """What it serves; nothing when empty."""
+    """The public hosts that it serves; default: none."""
 
     def faults(self) -> Iterator[Fault]:
         seen: dict[str, int] = {}
@@ -173,13 +173,13 @@ class EastWestConfig(Model):
     """The gateway of requests from the other clusters. Default: sized as the ingress."""
 
     replicas: ReplicasConfig = ReplicasConfig(min=2, max=8)
-    """Default 2 to 8."""
+    """Number of its pods; default 2 to 8."""
 
     target_cpu: Percent = 80
     """Share of the requested cpu, in percent, above which a replica is added; default 80."""
 
     resources: ResourcesConfig = _GATEWAY_RESOURCES
-    """Default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
+    """What each of its pods gets; default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
 
 
 class GatewaysConfig(Model):

@@ -110,7 +110,7 @@ class ImagesConfig(Model):
     """Tag of the images; default: the mesh's version."""
 
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
-    """When nodes pull them."""
+    """When nodes pull them; default IfNotPresent."""
 
 
 def _range(value: str) -> str:
@@ -166,13 +166,13 @@ class IstiodConfig(Model):
     """istiod in each cluster. Default: sized for production."""
 
     replicas: ReplicasConfig = ReplicasConfig(min=3, max=10)
-    """Default 3 to 10."""
+    """Number of its pods; default 3 to 10."""
 
     target_cpu: Percent = 70
     """Share of the requested cpu, in percent, above which a replica is added; default 70."""
 
     resources: ResourcesConfig = resources(("500m", "2Gi"), ("1", "4Gi"))
-    """Default: requests 500m and 2Gi, limits 1 and 4Gi."""
+    """What each of its pods gets; default: requests 500m and 2Gi, limits 1 and 4Gi."""
 
     tuning: TuningConfig = TuningConfig()
     """How it works."""
@@ -182,7 +182,7 @@ class ProxiesConfig(Model):
     """The sidecars. Default: sized for production."""
 
     resources: ResourcesConfig = resources(("100m", "128Mi"), ("200m", "256Mi"))
-    """Default: requests 100m and 128Mi, limits 200m and 256Mi."""
+    """What the proxy in each pod gets; default: requests 100m and 128Mi, limits 200m and 256Mi."""
 
 
 class MeshConfig(Model):
@@ -192,7 +192,8 @@ class MeshConfig(Model):
     """Name of the mesh, the same in all clusters; a DNS label."""
 
     version: Annotated[str, AfterValidator(_version), Field(examples=[DEFAULT_ISTIO])] = DEFAULT_ISTIO
-    """Istio's version, of charts and images alike; default 1.31.0. See components/config/support.py."""
+    """Istio's version, of charts and images alike; default 1.31.0. Which Kubernetes each takes:
+    docs/reference/mesh.md."""
 
     charts: ChartsConfig = ChartsConfig(repository="https://istio-release.storage.googleapis.com/charts")
     """Where the charts come from; default: Istio's public repository."""
@@ -201,7 +202,8 @@ class MeshConfig(Model):
     """Where the images come from; default: docker.io/istio at the mesh's version."""
 
     data_plane: Literal["istio", "upstream-envoy"] = "istio"
-    """`upstream-envoy` keeps Istio's own Envoy extensions out (standard metrics, ALPN), for an Envoy without them."""
+    """What the proxies are; default istio. `upstream-envoy`: Istio's own Envoy extensions (standard metrics, ALPN) are
+    kept out of their configuration, for an Envoy that lacks them."""
 
     cni: bool = False
     """Whether a node agent redirects the pods' traffic, so that they need no NET_ADMIN; default false."""

@@ -33,7 +33,8 @@ class PortConfig(Model):
     """Port of the Service."""
 
     protocol: Annotated[str, Field(examples=["http"])] | None = None
-    """Default: the first word of the port's name."""
+    """How it is spoken: http, http2, grpc, grpc-web, tls, https, tcp, mongo, mysql or redis; default: the first word of
+    the port's name."""
 
     def faults(self) -> Iterator[Fault]:
         if self.protocol is not None and self.protocol not in PROTOCOLS:

@@ -70,7 +70,7 @@ class RetriesConfig(Model):
     """
 
     attempts: Annotated[int, Field(ge=0, le=10)] = defaults.RETRY_ATTEMPTS
-    """Tries after the first one; default 2, 0 is none."""
+    """Tries after the first one, 0 for none; default 2."""
 
     per_try: Annotated[ShortDuration, Field(examples=["500ms"])] | None = None
     """Time of each try; default: all the time that is left."""
@@ -109,7 +109,7 @@ class MirrorConfig(Model):
     """The service that gets the copies; it has the same HTTP ports."""
 
     percent: Percent = 100
-    """Share of the requests, in percent; default all."""
+    """Share of the requests, in percent; default 100."""
 
 
 class RouteConfig(Model):
@@ -122,7 +122,7 @@ class RouteConfig(Model):
     """Share of each version in percent, 100 together."""
 
     version: Annotated[VersionName, Field(examples=["v2"])] | None = None
-    """The one version that they go to. Default, without `weights` too: as the service's other requests go."""
+    """The one version that they go to, in place of `weights`; default: as the service's other requests go."""
 
     timeout: Annotated[ShortDuration, Field(examples=["5s"])] | None = None
     """Time for an answer, with all tries; default: the service's."""
@@ -132,13 +132,13 @@ class RouteConfig(Model):
     `idleTimeout` of the service in its place. Default: as the service."""
 
     retries: RetriesConfig | None = None
-    """Default: the service's."""
+    """Whether a failed request is sent again; default: the service's."""
 
     fault: FaultConfig | None = None
-    """Failures made on purpose; none by default."""
+    """Failures made on purpose; default: none."""
 
     mirror: MirrorConfig | None = None
-    """Copies for another service; none by default."""
+    """Copies for another service; default: none."""
 
     def faults(self) -> Iterator[Fault]:
         if self.version is not None and self.weights is not None:
@@ -204,10 +204,10 @@ class CanaryConfig(Model):
     """The version of all others; default: the other one of two."""
 
     header: Annotated[Headers, Field(examples=[{"canary-user": "true"}])] | None = None
-    """Requests with these headers go to the new version before any route is looked at; none by default."""
+    """Requests with these headers go to the new version before any route is looked at; default: none."""
 
     percent: Share = 0
-    """Share of all other requests that go to the new version; default none."""
+    """Share of all other requests that go to the new version, in percent; default 0."""
 
 
 class PreviewConfig(Model):
@@ -217,7 +217,7 @@ class PreviewConfig(Model):
     """Requests with these headers go to it before any route is looked at."""
 
     version: VersionName | None = None
-    """Default: the other one of two."""
+    """The version that they see; default: the other one of two."""
 
 
 class BlueGreenConfig(Model):
@@ -227,7 +227,7 @@ class BlueGreenConfig(Model):
     """The version that gets them."""
 
     preview: PreviewConfig | None = None
-    """Who sees the other one; nobody by default."""
+    """Who sees the other one; default: nobody."""
 
 
 def other_of(versions: Sequence[str], version: str) -> str | None:

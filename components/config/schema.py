@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from components.config.faults import NAMESPACE
 from components.config.stack import StackConfig
@@ -12,8 +13,12 @@ from components.config.stack import StackConfig
 PATH = Path(__file__).parents[2] / "schema" / "istio-mesh.schema.json"
 
 
-class _WithoutTitles(GenerateJsonSchema):
-    """A field's name is title enough."""
+class _Strict(GenerateJsonSchema):
+    """As the models are: a key of a map that is no name of its kind is refused. A field's name is title enough."""
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        made = super().dict_schema(schema)
+        return {**made, "additionalProperties": False} if "patternProperties" in made else made
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
@@ -21,7 +26,7 @@ class _WithoutTitles(GenerateJsonSchema):
 
 def schema() -> dict[str, Any]:
     """Of a whole `Pulumi.<stack>.yaml`: the engine's own keys, and the namespace's values below `config`."""
-    model = StackConfig.model_json_schema(by_alias=True, schema_generator=_WithoutTitles)
+    model = StackConfig.model_json_schema(by_alias=True, schema_generator=_Strict)
     definitions = model.pop("$defs")
     values = {f"{NAMESPACE}:{key}": value for key, value in model["properties"].items()}
     config: dict[str, Any] = {

@@ -43,7 +43,7 @@ class SecurityConfig(Model):
     """Mutual TLS is STRICT in the whole mesh; these are the exceptions."""
 
     permissive: tuple[PermissiveConfig, ...] = ()
-    """None by default."""
+    """The exceptions, one for each workload; default: none."""
 
     def faults(self) -> Iterator[Fault]:
         seen: dict[tuple[str, frozenset[tuple[str, str]]], int] = {}

@@ -73,7 +73,8 @@ class ServiceConfig(Model):
     """Service account of its pods, which is their identity; default: the service's name."""
 
     versions: Versions = Field(default={})
-    """Its versions, by name; a list of names where each is the pods with the label `version: <name>`."""
+    """Its versions, by name, or a list of names where each is the pods with the label `version: <name>`; default:
+    none."""
 
     routes: tuple[RouteConfig, ...] = ()
     """Which requests go where, the first match wins. All others go to every version, or as `canary` or `blueGreen`
@@ -109,10 +110,10 @@ class ServiceConfig(Model):
     """Shares of the regions that a region's requests go to; default: all stay, while an endpoint is good."""
 
     hosts: Annotated[tuple[PublicHostConfig, ...], Field(examples=[["api.exam-platform.com"]])] = ()
-    """Public hosts of the ingress whose requests go to it; none by default."""
+    """Public hosts of the ingress whose requests go to it; default: none."""
 
     callers: Annotated[tuple[ServiceName, ...], Field(examples=[["exam/web-frontend"]])] = ()
-    """Services that may call it, in every region; nobody by default. The ingress may where `hosts` are given."""
+    """Services that may call it, in every region; default: nobody. The ingress may where `hosts` are given."""
 
     access: Annotated[AccessConfig, Field(examples=[{"jwt": {"issuers": ["exam"]}}])] | None = None
     """What its callers have to show; default: nothing but their own identity."""

@@ -36,25 +36,26 @@ class StackConfig(Model):
     """Where requests enter, and where they pass between networks."""
 
     security: SecurityConfig = SecurityConfig()
-    """Exceptions from strict mutual TLS."""
+    """Exceptions from strict mutual TLS, which is mesh-wide."""
 
     services: ServicesConfig = Field(default={})
-    """The services of the platform, each said once, by `namespace/name`; none by default."""
+    """The services of the platform, each said once, by `namespace/name`; default: none."""
 
     egress: EgressConfig = Field(default={})
-    """Services outside the mesh that may be called from it; all else is refused. None by default."""
+    """Services outside the mesh that may be called from it, by a name of the stack's own; default: none. All else is
+    refused."""
 
     issuers: IssuersConfig = Field(default={})
-    """Who signs the tokens that services ask for, by name; none by default."""
+    """Who signs the tokens that services ask for, by name; default: none."""
 
     telemetry: TelemetryConfig = TelemetryConfig()
     """What the proxies tell of requests."""
 
     extensions: ExtensionsConfig = ExtensionsConfig()
-    """Code of the platform's own in its proxies."""
+    """Wasm modules of the platform's own in its proxies."""
 
     objects: ObjectsConfig = ()
-    """Istio's objects written out, for what there is no word for; none by default."""
+    """Istio's objects written out, for what there is no word for; default: none."""
 
     @cached_property
     def platform(self) -> Platform:

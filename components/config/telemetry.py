@@ -77,13 +77,14 @@ class MetricTagConfig(Model):
     """Something that the proxy knows of a request."""
 
     values: Annotated[tuple[TagValue, ...], Field(min_length=1, examples=[["premium", "standard"]])] | None = None
-    """The header's values that are told as they are; any other is `other`."""
+    """The header's values that are told as they are; any other is `other`. Default: only whether there is one."""
 
     raw: bool = False
-    """Whether the header is told whatever it is; warned about, since the metrics then grow without a bound."""
+    """Whether the header is told whatever it is; default false. Warned about, since the metrics then grow without a
+    bound."""
 
     absent: TagValue | None = None
-    """Told where there is none; default `none`, for presence `absent`."""
+    """The tag's value where there is none; default: `none`, for presence `absent`."""
 
     def faults(self) -> Iterator[Fault]:
         yield from exactly_one(
@@ -132,7 +133,7 @@ class MetricsConfig(Model):
     """Istio's standard metrics, with tags of the platform's own."""
 
     tags: dict[TagName, MetricTagConfig] = Field(default={})
-    """Tags by name, added to every metric or in place of the one of that name."""
+    """Tags by name, added to every metric or in place of the one of that name; default: none."""
 
     def faults(self) -> Iterator[Fault]:
         for name in self.tags:
@@ -152,20 +153,20 @@ class SpanTagConfig(Model):
     """The header, in lower case."""
 
     default: TagValue | None = None
-    """Told where there is none; default: no tag."""
+    """The tag's value where there is none; default: no tag."""
 
 
 class CollectorConfig(Model):
     """A collector of spans, and how it is spoken to."""
 
     protocol: Literal["otlp", "zipkin"] = "otlp"
-    """OTLP by gRPC (default), or Zipkin's JSON by HTTP."""
+    """OTLP by gRPC, or Zipkin's JSON by HTTP; default otlp."""
 
     host: Annotated[Host, Field(examples=["collector.observability.svc.cluster.local"])]
     """Its name in full: a Service of the clusters, or an external service of the stack."""
 
     port: Port = Field(default_factory=lambda data: 9411 if data.get("protocol") == "zipkin" else 4317)
-    """Its port; default 4317, for Zipkin 9411."""
+    """Its port; default: 4317, for Zipkin 9411."""
 
 
 class TracingConfig(Model):
@@ -178,14 +179,14 @@ class TracingConfig(Model):
     """Percent of the requests that arrive without a decision of their own; default 1."""
 
     tags: dict[TagName, SpanTagConfig] = Field(default={})
-    """Tags by name."""
+    """Tags of spans, by name; default: none."""
 
 
 class AccessLogsConfig(Model):
     """A line in a proxy's log for requests that failed or were slow."""
 
     enabled: bool = True
-    """Default true."""
+    """Whether there are any; default true."""
 
     status_from: Annotated[int, Field(ge=400, le=599)] = LOG_STATUS_FROM
     """Status from which a request has failed; default 500. One without an answer has, and gRPC's errors of servers."""
@@ -216,10 +217,10 @@ class TelemetryConfig(Model):
         Annotated[TracingConfig, Field(examples=[{"collector": {"host": "collector.observability.svc.cluster.local"}}])]
         | None
     ) = None
-    """Traces; none by default."""
+    """Traces; default: none."""
 
     access_logs: AccessLogsConfig = AccessLogsConfig()
-    """Access logs; by default of failed and slow requests."""
+    """Lines in the proxies' logs; default: of failed and slow requests."""
 
     @property
     def warnings(self) -> list[str]:

@@ -40,10 +40,10 @@ class PoolConfig(Model):
     """Retries under way; default 3."""
 
     idle_timeout: Duration | None = None
-    """Time after which a connection without requests is closed; default 60s."""
+    """Time after which a connection without requests is closed; default 1m."""
 
     http2: bool | None = None
-    """Whether requests of HTTP/1.1 share connections as HTTP/2, where a port is plain `http`; default no."""
+    """Whether requests of HTTP/1.1 share connections as HTTP/2, where a port is plain `http`; default: no."""
 
     def faults(self) -> Iterator[Fault]:
         if self.connect_timeout is not None and self.connect_timeout > _LONGEST_CONNECT:
@@ -95,13 +95,13 @@ class OutliersConfig(Model):
     """When an endpoint that fails is left alone, and for how long."""
 
     enabled: bool | None = None
-    """Whether any is ever left alone; default yes."""
+    """Whether any is ever left alone; default: yes."""
 
     consecutive_errors: Count | None = None
     """Answers 5xx and failed connections in a row; default 5."""
 
     gateway_errors_only: bool | None = None
-    """Whether only 502, 503, 504 and failed connections count; default no."""
+    """Whether only 502, 503, 504 and failed connections count; default: no."""
 
     interval: Duration | None = None
     """How often endpoints are looked at again; default 10s."""
@@ -123,7 +123,7 @@ class SettingsConfig(Model):
     """How an endpoint is chosen; default LEAST_REQUEST."""
 
     affinity: AffinityConfig | None = None
-    """One caller, one endpoint; in place of `loadBalancing`."""
+    """One caller, one endpoint, in place of `loadBalancing`; default: none."""
 
     outliers: OutliersConfig = OutliersConfig()
     """When a failing endpoint is left alone, and for how long."""
@@ -139,10 +139,10 @@ class SettingsConfig(Model):
 
 
 class TrafficConfig(SettingsConfig):
-    """How callers' proxies treat the service. Defaults: components/config/defaults.py."""
+    """How callers' proxies treat the service."""
 
     ports: dict[DnsLabel, SettingsConfig] = Field(default={})
-    """Settings of single ports, by the port's name."""
+    """Settings of single ports, by the port's name; default: none."""
 
 
 M = TypeVar("M", bound=Model)

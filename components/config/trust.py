@@ -15,7 +15,7 @@ class GeneratedRoot(Model):
     """A root made by the stack; its key stays in the stack's state as a secret."""
 
     lifetime: Duration = Duration.parse("3650d")
-    """Validity of the root; default ten years, since changing it is a rotation of the whole mesh."""
+    """Validity of the root; default 3650d, since changing it is a rotation of the whole mesh."""
 
 
 class ProvidedIntermediate(Model):
@@ -123,13 +123,13 @@ class IntermediatesConfig(Model):
     """The intermediates that the stack's own root signs, one for each cluster."""
 
     lifetime: Duration = Duration.parse("730d")
-    """Validity of an intermediate; default two years."""
+    """Validity of an intermediate; default 730d."""
 
     warn_before: Duration = Duration.parse("60d")
-    """How long before an intermediate's end each `pulumi up` warns of it; default 60 days."""
+    """How long before an intermediate's end each `pulumi up` warns of it; default 60d."""
 
     generation: Generation = 1
-    """Raise by one to renew every intermediate; workloads go on without a failed request."""
+    """Raise by one to renew every intermediate; workloads go on without a failed request. It begins with 1."""
 
     def faults(self) -> Iterator[Fault]:
         if self.warn_before >= self.lifetime:
@@ -145,10 +145,10 @@ class WorkloadCertificatesConfig(Model):
     """Certificates of the workloads, which rotate by themselves."""
 
     lifetime: Duration = Duration.parse("24h")
-    """What a proxy asks for (its SECRET_TTL), at least a minute; default 24 h. It renews after half of it."""
+    """What a proxy asks for (its SECRET_TTL), at least a minute; default 24h. It renews after half of it."""
 
     max_lifetime: Duration = Duration.parse("24h")
-    """What istiod grants at most (MAX_WORKLOAD_CERT_TTL); default 24 h."""
+    """What istiod grants at most (MAX_WORKLOAD_CERT_TTL); default 24h."""
 
     def faults(self) -> Iterator[Fault]:
         if self.lifetime > self.max_lifetime:
@@ -171,7 +171,8 @@ class RemoteTokensConfig(Model):
     """The tokens by which istiods read their peers' endpoints."""
 
     generation: Generation = 1
-    """Raise by one to rotate them: new tokens are made, istiods take them, the old ones are refused."""
+    """Raise by one to rotate them: new tokens are made, istiods take them, the old ones are refused. It begins with
+    1."""
 
 
 class TrustConfig(Model):
@@ -187,10 +188,10 @@ class TrustConfig(Model):
     """The intermediates; with a provided root only `warnBefore` counts."""
 
     workload_certificates: WorkloadCertificatesConfig = WorkloadCertificatesConfig()
-    """Workload certificates; default 24 h."""
+    """The certificates of the workloads."""
 
     remote_tokens: RemoteTokensConfig = RemoteTokensConfig()
-    """Reader tokens of the peers."""
+    """The peers' reader tokens, and when they are rotated."""
 
     def faults(self) -> Iterator[Fault]:
         workload = self.workload_certificates.max_lifetime

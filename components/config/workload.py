@@ -38,10 +38,10 @@ class AmountsConfig(Model):
     """An amount of cpu and one of memory."""
 
     cpu: Annotated[Quantity, Field(examples=["500m"])] | None = None
-    """Cores, as in `500m` or `2`; the chart's own when left out."""
+    """Cores, as in `500m` or `2`; default: the chart's own."""
 
     memory: Annotated[Quantity, Field(examples=["2Gi"])] | None = None
-    """Bytes, as in `128Mi` or `2Gi`; the chart's own when left out."""
+    """Bytes, as in `128Mi` or `2Gi`; default: the chart's own."""
 
     def faults(self) -> Iterator[Fault]:
         if self.memory is not None and self.memory.amount < _SMALLEST_MEMORY:

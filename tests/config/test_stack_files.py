@@ -1,7 +1,9 @@
 """The stack files in the repository, and their schema."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,18 +17,42 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def test_the_schema_is_the_models() -> None:
-    assert schema.PATH.read_text() == schema.rendered(), "run `python -m components.config.schema`"
+    assert schema.PATH.read_text() == schema.rendered(), "run `make schema`"
 
 
 def test_every_field_is_described_in_the_schema() -> None:
-    definitions = json.loads(schema.PATH.read_text())["$defs"]
     silent = [
-        f"{name}.{key}"
-        for name, definition in definitions.items()
-        for key, field in definition.get("properties", {}).items()
-        if not field.get("description")
+        f"{'.'.join(place)}.{key}"
+        for place, node in maps(json.loads(schema.PATH.read_text()))
+        for key, field in node["properties"].items()
+        if not field.get("description") and key not in ENGINE
     ]
     assert silent == [], "an editor shows the description"
+
+
+def test_the_schema_refuses_keys_that_it_does_not_know() -> None:
+    opened = [
+        ".".join(place)
+        for place, node in maps(json.loads(schema.PATH.read_text()))
+        if node.get("additionalProperties") is not False
+    ]
+    assert opened == [], "an editor shows a slip where it is made"
+
+
+ENGINE = {"config", "secretsprovider", "encryptionsalt", "encryptedkey", "environment", "secure"}
+"""Keys that are the engine's own and told in its pages."""
+
+
+def maps(node: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every part of a schema that is about a map with known keys or with names of one kind, short forms among them."""
+    if isinstance(node, list):
+        for item in node:
+            yield from maps(item, place)
+    elif isinstance(node, dict):
+        if "properties" in node or "patternProperties" in node:
+            yield place, {"properties": {}, **node}
+        for key, item in node.items():
+            yield from maps(item, (*place, key))
 
 
 @pytest.mark.parametrize("file", sorted(REPOSITORY.glob("Pulumi.*.yaml")), ids=lambda file: file.name)
