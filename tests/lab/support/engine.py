@@ -140,7 +140,14 @@ class Engine:
     def _alone(self) -> Generator[None]:
         with (self.root / ".lab" / "engine.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            self._unlock()
             yield
+
+    def _unlock(self) -> None:
+        """Takes away what a run of the engine left that was killed: no other one is under way now."""
+        locks = self.root.glob(f".lab/pulumi/.pulumi/locks/organization/*/{self.stack}/*.json")
+        if any(locks):
+            run(["pulumi", "cancel", "--yes", "--stack", self.stack], env=self.env, timeout=60, cwd=self.root)
 
 
 def _merged(base: Any, change: Any) -> Any:
