@@ -8,6 +8,12 @@ from lab.component_model import CLUSTER_DOMAIN, Component, Setting, flags
 
 METALLB_NAMESPACE = "metallb-system"
 
+PUBLIC_DOMAIN = "example.com"
+"""What the lab has of the public name system: every name of this domain, which is nobody's (RFC 2606)."""
+
+PUBLIC_ADDRESS = "192.0.2.1"
+"""Where those names lead: to an address that no network has (RFC 5737). Only a mesh that knows better gets further."""
+
 
 def etcd(setting: Setting) -> Component:
     """The store of the API server, and of nobody else."""
@@ -154,7 +160,8 @@ def scheduler(setting: Setting) -> Component:
 
 def coredns(setting: Setting) -> Component:
     """The name server, on the node's address."""
-    # No upstream: a name outside of the cluster is refused at once, instead of after a time-out.
+    # No upstream: a name outside of the cluster is refused at once, instead of after a time-out. Those of one domain
+    # have an address, as external services have one in public DNS; and none of IPv6, which is no error.
     path = setting.path("Corefile")
     corefile = f"""{CLUSTER_DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
     errors
@@ -166,6 +173,15 @@ def coredns(setting: Setting) -> Component:
     }}
     cache 5
     loadbalance
+}}
+{PUBLIC_DOMAIN}:53 {{
+    errors
+    template IN A {PUBLIC_DOMAIN} {{
+        answer "{{{{ .Name }}}} 60 IN A {PUBLIC_ADDRESS}"
+    }}
+    template ANY ANY {PUBLIC_DOMAIN} {{
+        rcode NOERROR
+    }}
 }}
 """
     return Component(

@@ -2,8 +2,8 @@
 
 Proxies normalise paths (mesh-wide: percent-encoding, double slashes, dot segments) and compare what is left to the
 letter. Some servers go further: Express and IIS take `/Admin` for `/admin`, Tomcat and Spring take `;x=1` out of
-`/admin;x=1`, and `/a/..;/admin` for `/admin`. Istio's rules have no match without case, so that such a request would
-pass as one for another path. An Envoy RBAC filter refuses it.
+`/admin;x=1`, and `/a/..;/admin` and `/;/admin` for `/admin`. Istio's rules have no match without case, so that such a
+request would pass as one for another path. An Envoy RBAC filter refuses it.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 from components.config.names import path_covers
 
 _PARAMETERS = r"(?:(?:;|%3b)[^/]*)?"
-_DOTS = r"(?i).*/\.{1,2}(?:;|%3b).*"
+_DOTS = r"(?i).*/\.{0,2}(?:;|%3b).*"
 
 
 def guard_filter(closed: Sequence[str], public: Sequence[str]) -> dict[str, Any] | None:
@@ -25,7 +25,7 @@ def guard_filter(closed: Sequence[str], public: Sequence[str]) -> dict[str, Any]
     if not closed:
         return None
     policies = {
-        "dot-segment-with-parameters": _policy(_path(_DOTS)),
+        "empty-or-dot-segment-with-parameters": _policy(_path(_DOTS)),
         **{
             f"other-spelling-of-{path}": _policy(
                 _both(_path(_lax(path)), _any(map(_exact, _kept(path, closed, public))))

@@ -101,6 +101,14 @@ def test_the_name_servers_file_holds_a_path_with_a_space_as_one_word(tmp_path: P
     assert f'        kubeconfig "{paths.run}/coredns.kubeconfig"\n' in corefile
 
 
+def test_names_of_the_public_domain_have_an_address_that_no_network_has(tmp_path: Path) -> None:
+    region, paths = TOPOLOGY.regions[0], Paths(tmp_path).region("use1")
+    setting = Setting(region, paths, pki.create(region, paths.pki), "pause", lambda name: Path(name))
+    corefile = control_plane.coredns(setting).files[setting.path("Corefile")]
+    assert '    template IN A example.com {\n        answer "{{ .Name }} 60 IN A 192.0.2.1"\n' in corefile
+    assert "forward" not in corefile, "other names are refused at once: there is nobody to ask"
+
+
 def test_control_groups_of_version_2_alone() -> None:
     (tree,) = cgroups.hierarchies(VERSION_2)
     assert tree.unified

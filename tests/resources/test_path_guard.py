@@ -15,6 +15,7 @@ CLOSED, PUBLIC = ["/admin/*", "/api/v1/secret"], ["/health", "/api/V1/secret/abo
     [
         "/Admin", "/ADMIN/users", "/admin;x=1", "/admin;x=1/users", "/admin%3bx/users", "/aDmin%3B/",
         "/open/..;/admin", "/open/.;x=1/admin", "/open/..%3B/admin",
+        "/;/admin", "/;x=1/admin", "/open/%3B/../admin",
         "/api/v1/SECRET", "/api;a/v1;b/secret", "/api/v1/secret/",
     ],
 )  # fmt: skip
@@ -59,8 +60,8 @@ def test_the_filter_is_envoys_own_and_denies() -> None:
             "rules": {
                 "action": "DENY",
                 "policies": {
-                    "dot-segment-with-parameters": {
-                        "permissions": [_path(r"(?i).*/\.{1,2}(?:;|%3b).*")],
+                    "empty-or-dot-segment-with-parameters": {
+                        "permissions": [_path(r"(?i).*/\.{0,2}(?:;|%3b).*")],
                         "principals": [{"any": True}],
                     },
                     "other-spelling-of-/admin/*": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
@@ -45,6 +46,7 @@ def knock(
     sni: str | None,
     host: str = "",
     path: str = "/",
+    headers: Mapping[str, str] | None = None,
     trusted: bytes | None = None,
     client: Path | None = None,
     check_name: bool = False,
@@ -57,6 +59,8 @@ def knock(
     comes at the step ``request``.
 
     :param sni: the server name asked for; None sends none.
+    :param path: sent to the letter, as no client library would.
+    :param headers: sent beside Host and Connection.
     :param trusted: PEM of the authorities the server's certificate must chain to; None accepts any.
     :param client: file with key and chain to present; None presents none.
     :param listen: seconds to listen for such a refusal before the request is sent, which would otherwise be met by a
@@ -82,7 +86,9 @@ def knock(
                 server = x509.load_der_x509_certificate(shown) if shown else None
                 step = "request"
                 _hear(secure, listen)
-                secure.sendall(f"GET {path} HTTP/1.1\r\nHost: {host or sni}\r\nConnection: close\r\n\r\n".encode())
+                lines = [f"GET {path} HTTP/1.1", f"Host: {host or sni}", "Connection: close"]
+                lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+                secure.sendall("\r\n".join([*lines, "", ""]).encode())
                 status, body = _response(secure)
     except (OSError, EOFError, HTTPException) as problem:
         return Knock(step, f"{type(problem).__name__}: {problem}", server)

@@ -23,12 +23,14 @@ class Answer:
     :ivar status: of the HTTP response, 0 when none came.
     :ivar error: kind of the failure, such as ``reset``; empty when a response came.
     :ivar echo: what the echo server says: service, version, region, headers ...; empty if another answered.
+    :ivar seconds: from before connecting to the end of the answer, or to the failure.
     """
 
     status: int
     error: str
     echo: Mapping[str, Any]
     headers: Mapping[str, str]
+    seconds: float = 0.0
 
     @property
     def peer_certificate(self) -> Mapping[str, str]:
@@ -85,12 +87,22 @@ class Caller:
     workload: str
     container: str
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 5.0) -> Answer:
+    def get(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        data: str = "",
+        timeout: float = 5.0,
+    ) -> Answer:
         """Sends one request on a connection of its own.
 
+        :param data: the body; at most 128 KiB, the kernel's limit of one argument.
         :param timeout: seconds, connecting included.
         """
-        words = ["get", "--url", url, "--timeout", f"{timeout:g}s", *_headers(headers)]
+        words = ["get", "--url", url, "--method", method, "--timeout", f"{timeout:g}s", *_headers(headers)]
+        words += ["--data", data] if data else []
         result = json.loads(self.kubectl.run(*self._exec(), BINARY, *words, timeout=timeout + GRACE).out)
         fault = result.get("error") or {}
         body = result.get("json")
@@ -99,6 +111,7 @@ class Caller:
             error=str(fault.get("kind", "")),
             echo=body if isinstance(body, dict) else {},
             headers=result["headers"],
+            seconds=float(result["duration_ms"]) / 1000,
         )
 
     def requests(self, url: str, count: int, *, rate: float = 50, headers: Mapping[str, str] | None = None) -> Load:

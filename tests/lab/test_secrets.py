@@ -1,0 +1,219 @@
+"""No secret of the run is readable where people look: state, outputs, logs, diffs, evidence."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.outputs import MeshOutputs
+from lab.paths import Paths
+from tests.lab.evidence import evidence_of
+from tests.lab.support.engine import Engine
+from tests.lab.support.issuer import issuers
+from tests.lab.support.secrets import Secret, beginnings, found_in, of_cluster, of_kubeconfig, of_state, wrappers
+from tests.lab.support.site import EXAM, INGRESS, SYSTEM, Site
+
+LEAST = 12  # secrets of two regions: root, two intermediates, four ingress keys with their authority, two tokens ...
+
+
+@pytest.fixture(scope="module")
+def secrets(sites: Mapping[str, Site], engine: Engine, paths: Paths) -> Sequence[Secret]:
+    """Each once, whatever it is called."""
+    shown = json.loads(engine.pulumi("stack", "export", "--stack", engine.stack, "--show-secrets").out)
+    found = [
+        *(secret for site in sites.values() for secret in of_cluster(site)),
+        *of_state(shown),
+        *(secret for name in sites for secret in of_kubeconfig(paths.root / ".lab" / f"kubeconfig-{name}")),
+    ]
+    with issuers(sites) as copies:
+        found += [
+            Secret(f"issuer of {name} {key['alg']}", key["pem"].encode())
+            for name, issuer in copies.items()
+            for key in issuer.private_keys()
+        ]
+    each = {tuple(sorted(secret.needles())): secret for secret in reversed(found)}
+    return list(each.values())
+
+
+@pytest.fixture(scope="module")
+def exported(engine: Engine) -> str:
+    return engine.pulumi("stack", "export", "--stack", engine.stack).out
+
+
+CONSUMER = "proof-consumer"
+
+
+@pytest.fixture
+def consumed(engine: Engine, paths: Paths, tmp_path: Path) -> Generator[dict[str, str]]:
+    """What another team's stack says that reads all outputs, by the name of what says it."""
+    folder = tmp_path / CONSUMER
+    folder.mkdir()
+    runtime = {"name": "python", "options": {"virtualenv": str(paths.root / ".venv")}}
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": CONSUMER, "runtime": runtime}), encoding="utf-8")
+    names = [field.alias or name for name, field in MeshOutputs.model_fields.items()]
+    (folder / "__main__.py").write_text(
+        "import pulumi\n"
+        f"mesh = pulumi.StackReference('organization/istio-mesh/{engine.stack}')\n"
+        f"for name in {names!r}:\n"
+        "    pulumi.export(name, mesh.require_output(name))\n",
+        encoding="utf-8",
+    )
+    here, stack = ("--cwd", str(folder)), ("--stack", "proof")
+    engine.pulumi(*here, "stack", "init", "proof")
+    try:
+        yield {
+            "consumer-up.txt": engine.pulumi(*here, "up", *stack, "--yes", "--skip-preview", "--diff").text,
+            "consumer-outputs.json": engine.pulumi(*here, "stack", "output", *stack, "--json", "--show-secrets").out,
+            "consumer-export.json": engine.pulumi(*here, "stack", "export", *stack, "--show-secrets").out,
+        }
+    finally:
+        engine.pulumi(*here, "stack", "rm", *stack, "--yes", "--force")
+        for kind in ("stacks", "history", "backups", "locks/organization"):
+            shutil.rmtree(paths.pulumi / ".pulumi" / kind / CONSUMER, ignore_errors=True)
+
+
+def _kinds(secrets: Sequence[Secret]) -> set[str]:
+    names = " ".join(secret.name for secret in secrets)
+    kinds = ("cacerts", "istio-remote-secret", "istio-reader-token", "tls.", "trust-root", "kubeconfig", "issuer")
+    return {kind for kind in kinds if kind in names}
+
+
+@pytest.mark.proof("F5", "no secret of the run stands in state, outputs, logs, diffs or evidence")
+def test_no_secret_is_in_plain_text(
+    sites: Mapping[str, Site],
+    secrets: Sequence[Secret],
+    exported: str,
+    consumed: dict[str, str],
+    engine: Engine,
+    paths: Paths,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    record: Callable[..., None],
+) -> None:
+    kinds = _kinds(secrets)
+    # A reader's token is that of the remote secret, and counted once.
+    assert kinds >= {"cacerts", "tls.", "trust-root", "kubeconfig", "issuer"}, kinds
+    assert kinds & {"istio-remote-secret", "istio-reader-token"}, kinds
+    assert len(secrets) >= LEAST, [secret.name for secret in secrets]
+    said = tmp_path / "said"
+    said.mkdir()
+
+    def say(name: str, text: str) -> None:
+        assert text.strip(), f"{name} says nothing, and proves nothing"
+        (said / name).write_text(text, encoding="utf-8")
+
+    say("export.json", exported)
+    stack = ("--stack", engine.stack)
+    outputs = engine.pulumi("stack", "output", *stack, "--json", "--show-secrets").out
+    say("outputs.json", outputs)
+    for name, text in consumed.items():
+        say(name, text)
+    assert json.loads(consumed["consumer-outputs.json"]) == json.loads(outputs), "the consumer did not read them all"
+    say("stack.txt", engine.pulumi("stack", *stack, "--show-urns", "--show-ids").text)
+    say("history.json", engine.pulumi("stack", "history", *stack, "--json").out)
+    trust = engine.setting("trust")
+    rotated = engine.configured(
+        {
+            "trust": {
+                "intermediates": {"generation": int(trust["intermediates"]["generation"]) + 1},
+                "remoteTokens": {"generation": int(trust["remoteTokens"]["generation"]) + 1},
+            }
+        }
+    )
+    events = engine.scratch / "events-rotation.json"
+    diff = ("preview", *stack, "--diff", "--config-file", str(rotated))
+    say("diff.json", engine.pulumi(*diff, "--json", "--show-replacement-steps").out)
+    say("diff.txt", engine.pulumi(*diff, "--show-sames", "--show-reads", "--event-log", str(events)).text)
+    for site in sites.values():
+        for namespace, workloads in (
+            (SYSTEM, ("deploy/istiod-1-31", "deploy/istio-eastwestgateway")),
+            (INGRESS, ("deploy/istio-ingress",)),
+            (EXAM, ("deploy/admin-service",)),
+        ):
+            for workload in workloads:
+                text = site.kubectl.text("logs", "-n", namespace, workload, "--all-containers")
+                say(f"{site.name}-{namespace}-{workload.rpartition('/')[2]}.log", text)
+    rows = [asdict(row) for row in evidence_of(pytestconfig).complete()]
+    say("evidence-of-this-session.json", json.dumps(rows))
+
+    lab = paths.root / ".lab"
+    folders = {
+        "said": said,
+        "backend": lab / "pulumi",
+        "engine's logs": lab / "pulumi-home" / "logs",
+        "engine's events": engine.scratch,
+        **{f"logs of {name}": lab / "regions" / name / "log" for name in sites},
+    }
+    files = {name: sorted(path for path in folder.rglob("*") if path.is_file()) for name, folder in folders.items()}
+    files["evidence"] = [path for path in (paths.evidence,) if path.exists()]
+    for name in ("stacks", "history", "backups"):
+        assert any(f"/.pulumi/{name}/" in str(path) for path in files["backend"]), f"the search misses {name}"
+    assert all(files[name] for name in folders), {name: len(paths) for name, paths in files.items()}
+    searched = [path for paths in files.values() for path in paths]
+    # Secrets that were replaced meanwhile are looked for by what all of their kind have in common.
+    found = found_in(searched, [*secrets, *beginnings()], tmp_path)
+    record(
+        secrets=len(secrets),
+        kinds=sorted(kinds),
+        forms=sum(len(secret.needles()) for secret in secrets),
+        files={name: len(paths) for name, paths in files.items()},
+        megabytes=round(sum(path.stat().st_size for path in searched if path.exists()) / 1e6, 1),
+        encrypted_values=wrappers(json.loads(exported)),
+        found=len(found),
+    )
+    assert not found, "\n".join(f"{Path(file).name}: {names}" for file, names in found.items())
+
+
+def _planted(value: bytes) -> dict[str, str]:
+    """A secret in the ways in which it could leak."""
+    text = value.decode()
+    document = f"apiVersion: v1\nusers:\n- name: someone\n  user:\n    token: {text!r}\n"
+    return {
+        "raw": text,
+        "without line breaks": text.replace("\n", ""),
+        "with other line breaks": text.replace("\n", "\r\n"),
+        "indented": "\n".join(f"      {line}" for line in text.splitlines()),
+        "JSON": json.dumps({"key": text}),
+        "JSON in JSON": json.dumps({"key": json.dumps({"key": text})}),
+        "base64": base64.b64encode(value).decode(),
+        "base64 of base64": base64.b64encode(base64.b64encode(value)).decode(),
+        "base64 in JSON in base64": base64.b64encode(
+            json.dumps({"data": base64.b64encode(value).decode()}).encode()
+        ).decode(),
+        "base64 of a document": base64.b64encode(document.encode()).decode(),
+        "base64 for URLs": base64.urlsafe_b64encode(value).decode(),
+    }
+
+
+@pytest.mark.proof("F5", "the search finds each of the secrets in each form, in the state too, and nothing else")
+def test_the_search_finds_what_is_there(
+    secrets: Sequence[Secret], exported: str, tmp_path: Path, record: Callable[..., None]
+) -> None:
+    planted: dict[str, str] = {}
+    folder = tmp_path / "planted"
+    folder.mkdir(mode=0o700)
+    for number, secret in enumerate(secrets):
+        for form, text in _planted(secret.value).items():
+            file = folder / f"{number}-{form}"
+            file.write_text(f'{{"before": 1}}\n{text}\nafter', encoding="utf-8")
+            planted[str(file)] = secret.name
+    state = json.loads(exported)
+    state["deployment"]["resources"][-1].setdefault("outputs", {})["note"] = secrets[0].value.decode()
+    (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    planted[str(folder / "state.json")] = secrets[0].name
+    clean = folder / "clean.json"
+    clean.write_text(exported, encoding="utf-8")
+    found = found_in([*map(Path, planted), clean], secrets, tmp_path)
+    missed = [f"{planted[file]} in {Path(file).name}" for file in planted if planted[file] not in found.get(file, [])]
+    record(
+        planted=len(planted), found=len(planted) - len(missed), forms=sorted(_planted(b"x")), clean=str(clean) in found
+    )
+    assert not missed, "\n".join(missed)
+    assert str(clean) not in found
