@@ -124,7 +124,10 @@ class WasmConfig(Model):
     """Before Istio's own filters of that kind; default: after all of them, before the application."""
 
     on_failure: Literal["refuse", "pass"] = "refuse"
-    """Where the module cannot be had or breaks: refuse the requests, or let them pass without it; default refuse."""
+    """Where the module cannot be had or breaks: refuse the requests, or let them pass without it; default refuse.
+
+    A proxy that cannot fetch it tries again for a few seconds, and then no more until its configuration changes.
+    """
 
     pull_secret: DnsLabel | None = None
     """A Secret of type kubernetes.io/dockerconfigjson in the service's namespace; for `oci` alone."""

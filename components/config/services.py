@@ -102,12 +102,14 @@ class ServiceConfig(Model):
     """Connections, choice of endpoint, endpoints that are left alone."""
 
     failover: Annotated[Failover, Field(min_length=1, examples=[{"use1": "usw2"}])] | None = None
-    """Where a region's requests go when it has no good endpoint left; default: to all other regions alike."""
+    """Where a region's requests go when its own endpoints fail; default: to all other regions alike.
+
+    All stay as long as seven of ten endpoints are good; of fewer, a part goes (Envoy: overprovisioning factor 1.4)."""
 
     distribute: Annotated[Distribution, Field(min_length=1, examples=[{"use1": {"use1": 80, "usw2": 20}}])] | None = (
         None
     )
-    """Shares of the regions that a region's requests go to; default: all stay, while an endpoint is good."""
+    """Shares of the regions that a region's requests go to; default: all stay, as with `failover`."""
 
     hosts: Annotated[tuple[PublicHostConfig, ...], Field(examples=[["api.exam-platform.com"]])] = ()
     """Public hosts of the ingress whose requests go to it; default: none."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.images.archive import Blob, Image
 from lab.images.layers import Layer
-from lab.images.recipes import PAUSE, REPOSITORY, Files, recipes, tenant_image
+from lab.images.recipes import PAUSE, PROXY, REPOSITORY, Files, recipes, tenant_image
 from lab.tools import cache
 
-__all__ = ["PAUSE", "REPOSITORY", "ImageArchive", "build_images", "tenant_image"]
+__all__ = ["PAUSE", "PROXY", "REPOSITORY", "ImageArchive", "build_images", "tenant_image"]
 
 _ARCHIVE = "image.tar"
 

@@ -18,6 +18,9 @@ REPOSITORY = "localhost/istio-mesh"
 PAUSE = f"{REPOSITORY}/pause:1"
 """The image of every pod's sandbox, as containerd's configuration names it."""
 
+PROXY = f"{REPOSITORY}/proxyv2:{ISTIO}"
+"""The image of sidecars and gateways, with a small shell that can serve files."""
+
 PROXY_USER = Owner(1337, 1337)
 """User of istiod and proxies: istio-init lets the traffic of this user pass (pilot/docker, istio-iptables)."""
 
@@ -75,7 +78,7 @@ def recipes(files: Files) -> list[Image]:
             environment={"PATH": _PATH},
         ),
         Image(
-            f"{REPOSITORY}/proxyv2:{ISTIO}",
+            PROXY,
             (system, runtime, envoy, _agent(files)),
             entrypoint=("/usr/local/bin/pilot-agent",),
             # The charts ask runAsNonRoot of gateways without naming a user.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lab.kube_api import FIELD_MANAGER
 from lab.regions import Region
-from lab.tenant.manifests import CONTAINER, ISSUER, NAMESPACE, OUTSIDE, WORKLOADS, Workload, manifests
+from lab.tenant.manifests import CONTAINER, ISSUER, NAMESPACE, OUTSIDE, WORKLOADS, Manifest, Workload, manifests
 
 __all__ = ["CONTAINER", "ISSUER", "NAMESPACE", "OUTSIDE", "WORKLOADS", "Kubectl", "Workload", "deploy", "manifests"]
 
@@ -32,7 +32,15 @@ def deploy(region: Region, kubectl: Kubectl, workloads: Sequence[Workload] = WOR
     Raises:
         LabError: The API server refused a resource, or a Deployment was not ready within `ROLLOUT` seconds.
     """
-    items = manifests(region, workloads)
+    # A proxy asks a few seconds for a module and then refuses all requests until its configuration changes: what it
+    # asks has to be there first.
+    first = [workload for workload in workloads if workload.modules]
+    for part in (first, [workload for workload in workloads if workload not in first]):
+        if part:
+            _deploy(manifests(region, part), kubectl)
+
+
+def _deploy(items: Sequence[Manifest], kubectl: Kubectl) -> None:
     kubectl(
         *("apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "--filename=-"),
         stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}),

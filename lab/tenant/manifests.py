@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.images import tenant_image
+from lab.images import PROXY, tenant_image
 from lab.regions import Region
+from lab.wasm import compiled
 
 Manifest = dict[str, Any]
 
@@ -16,7 +19,7 @@ NAMESPACE = "exam"
 
 OUTSIDE = "outside"
 """Namespace without the mesh: a client for plain text, the token issuer (istiod, which is not in the mesh either,
-fetches its keys) and the sink of traces and access logs."""
+fetches its keys), the sink of traces and access logs, and what proxies fetch their Wasm modules from."""
 
 CONTAINER = "tenant"
 """Name of the container in every pod."""
@@ -40,6 +43,9 @@ _SINK = {"http": HTTP, "http-zipkin": 9411, "http-otlp": 4318, "grpc-otlp": 4317
 _IN_MESH = {"istio-injection": "enabled"}
 _LABELS: Mapping[str, Mapping[str, str]] = {OUTSIDE: {}}
 
+_FILES = "/files"
+_WASM = "exam-integrity"
+
 # A load generator of 1000 requests a second keeps 300 000 outcomes until its summary.
 _RESOURCES = {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "192Mi"}}
 
@@ -50,6 +56,9 @@ class Workload:
 
     service: its Service, label `app` and service account. command: subcommand of the tenant's program, with arguments.
     ports: by name. readiness: port at which /healthz is asked. regions: names of those it runs in; default all.
+    modules: filters of lab.wasm that it serves as files over HTTP, `<name>.wasm`, in place of the tenant's program.
+    linger: seconds that an ending pod serves on before its program is told. A program that is told closes its idle
+    connections at once, and requests that its proxy is just sending on them are lost.
     """
 
     service: str
@@ -60,6 +69,8 @@ class Workload:
     ports: Mapping[str, int] | None = None
     readiness: str = "http-control"
     regions: tuple[str, ...] | None = None
+    modules: tuple[str, ...] = ()
+    linger: int = 3
 
     @property
     def deployment(self) -> str:
@@ -83,6 +94,8 @@ WORKLOADS = (
     Workload("client", OUTSIDE),
     Workload("issuer", OUTSIDE, command=("issuer", "--issuer", ISSUER), ports={"http": HTTP}, readiness="http"),
     Workload("sink", OUTSIDE, command=("sink",), ports=_SINK, readiness="http"),
+    # Proxies fetch past the mesh, as they would from a registry.
+    Workload("modules", OUTSIDE, ports={"http": HTTP}, readiness="http", modules=(_WASM,)),
 )
 """All workloads of the tenant."""
 
@@ -97,6 +110,7 @@ def manifests(region: Region, workloads: Sequence[Workload] = WORKLOADS) -> list
     services = {(workload.namespace, workload.service): workload for workload in here}
     for workload in services.values():
         found += [_service_account(workload), _service(workload)]
+    found += [_files(workload) for workload in here if workload.modules]
     image = tenant_image()
     return [*found, *(_deployment(workload, region, image) for workload in here)]
 
@@ -134,7 +148,34 @@ def _service(workload: Workload) -> Manifest:
     }
 
 
+def _files(workload: Workload) -> Manifest:
+    """The modules of a workload, which are far below the 1 MiB of a ConfigMap."""
+    files = {f"{name}.wasm": base64.b64encode(compiled(name)).decode() for name in workload.modules}
+    # A name for each content: pods that hold another one are replaced.
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:8]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": f"{workload.deployment}-{digest}",
+            "namespace": workload.namespace,
+            "labels": {"app": workload.service},
+        },
+        "immutable": True,
+        "binaryData": files,
+    }
+
+
 def _deployment(workload: Workload, region: Region, image: str) -> Manifest:
+    pod: Manifest = {
+        "serviceAccountName": workload.service,
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": GRACE_PERIOD + workload.linger,
+        "securityContext": {"runAsNonRoot": True},
+        "containers": [_container(workload, region, image)],
+    }
+    if workload.modules:
+        pod["volumes"] = [{"name": "files", "configMap": {"name": _files(workload)["metadata"]["name"]}}]
     labels = {"app": workload.service, "version": workload.version}
     return {
         "apiVersion": "apps/v1",
@@ -145,13 +186,7 @@ def _deployment(workload: Workload, region: Region, image: str) -> Manifest:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {
-                    "serviceAccountName": workload.service,
-                    "automountServiceAccountToken": False,
-                    "terminationGracePeriodSeconds": GRACE_PERIOD,
-                    "securityContext": {"runAsNonRoot": True},
-                    "containers": [_container(workload, region, image)],
-                },
+                "spec": pod,
             },
         },
     }
@@ -165,7 +200,7 @@ def _container(workload: Workload, region: Region, image: str) -> Manifest:
         "ZONE": region.zone,
     }
     pod = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    return {
+    container: Manifest = {
         "name": CONTAINER,
         "image": image,
         "imagePullPolicy": "Never",
@@ -177,6 +212,7 @@ def _container(workload: Workload, region: Region, image: str) -> Manifest:
             "periodSeconds": 2,
             "timeoutSeconds": 2,
         },
+        **({"lifecycle": {"preStop": {"sleep": {"seconds": workload.linger}}}} if workload.linger else {}),
         "resources": _RESOURCES,
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -185,3 +221,11 @@ def _container(workload: Workload, region: Region, image: str) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
+    if workload.modules:
+        # Any web server would do: the one of this image's shell is on every node.
+        container["image"] = PROXY
+        container["command"] = ["/bin/busybox", "httpd", "-f", "-p", str(_ports(workload)["http"]), "-h", _FILES]
+        container["args"] = []
+        container["readinessProbe"]["httpGet"]["path"] = f"/{workload.modules[0]}.wasm"
+        container["volumeMounts"] = [{"name": "files", "mountPath": _FILES, "readOnly": True}]
+    return container

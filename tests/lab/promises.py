@@ -9,5 +9,22 @@ PROMISED = (
     "C3",  # multi-primary on different networks
     "D1",  # ingress
     "D2",  # east-west gateway
+    "E1",  # routes by header, prefix and weight
+    "E2",  # canary
+    "E3",  # blue-green
+    "E4",  # pools, balancing, settings of ports
+    "E5",  # time-outs, retries, faults, mirrors, affinity
+    "E6",  # egress
     "F1",  # mutual TLS everywhere
+    "F2",  # tokens
+    "F3",  # roles
+    "F4",  # default deny, callers
+    "F5",  # secrets stay secret
+    "G1",  # metric tags
+    "G2",  # traces
+    "G3",  # access logs
+    "H1",  # Wasm
+    "H2",  # limits of rates and sizes
+    "I1",  # endpoints that fail are left alone
+    "I2",  # failover and distribution between regions
 )

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from lab.images import tenant_image
+from lab.images import PROXY, tenant_image
 from lab.regions import Region, load_regions
 from lab.tenant import NAMESPACE, OUTSIDE, WORKLOADS, deploy, manifests
+from lab.wasm import compiled
 
 SERVICES = {"exam-service", "api-service", "admin-service", "results-service", "web-frontend", "legacy-metrics"}
+MODULES = (OUTSIDE, "modules")
 APPLICATION_PROTOCOLS = ("http", "grpc", "tcp")
 
 
@@ -37,7 +40,7 @@ def pods(found: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
 def test_the_services_of_the_exam_platform_are_in_the_mesh_and_the_helpers_are_not(found: list[dict[str, Any]]) -> None:
     services = kind(found, "Service")
     assert {name for namespace, name in services if namespace == NAMESPACE} == SERVICES
-    assert {name for namespace, name in services if namespace == OUTSIDE} == {"client", "issuer", "sink"}
+    assert {name for namespace, name in services if namespace == OUTSIDE} == {"client", "issuer", "modules", "sink"}
     labels = {name: each["metadata"]["labels"] for (_, name), each in kind(found, "Namespace").items()}
     assert labels == {NAMESPACE: {"istio-injection": "enabled"}, OUTSIDE: {}}
 
@@ -91,7 +94,7 @@ def test_every_container_has_requests_limits_and_no_privileges(found: list[dict[
             assert security["capabilities"] == {"drop": ["ALL"]}, key
             assert not security["allowPrivilegeEscalation"], key
             assert container["imagePullPolicy"] == "Never", key
-            assert container["image"] == tenant_image(), key
+            assert container["image"] == (PROXY if key == MODULES else tenant_image()), key
             assert container["readinessProbe"]["httpGet"]["port"] in {port["name"] for port in container["ports"]}, key
 
 
@@ -123,7 +126,27 @@ def test_a_workload_of_some_regions_is_in_those_alone() -> None:
     assert there == {"use1": False, "usw2": True}
 
 
-def test_deploying_applies_everything_at_once_and_waits_for_every_deployment(region: Region) -> None:
+def test_modules_are_served_as_files_under_their_names(found: list[dict[str, Any]]) -> None:
+    pod = pods(found)[MODULES]
+    (container,), (volume,) = pod["containers"], pod["volumes"]
+    (mount,) = container["volumeMounts"]
+    config = kind(found, "ConfigMap")[OUTSIDE, volume["configMap"]["name"]]
+    assert base64.b64decode(config["binaryData"]["exam-integrity.wasm"]) == compiled("exam-integrity")
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], container["command"][-1])
+    assert container["readinessProbe"]["httpGet"]["path"] == "/exam-integrity.wasm"
+
+
+def test_a_module_that_changes_makes_a_new_pod(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    def named() -> str:
+        return pods(manifests(region))[MODULES]["volumes"][0]["configMap"]["name"]
+
+    before = named()
+    monkeypatch.setitem(manifests.__globals__, "compiled", lambda name: b"another")
+    assert named() != before
+
+
+def test_what_proxies_fetch_serves_before_the_others_are_made(region: Region) -> None:
+    """A proxy that cannot fetch a module within seconds refuses all requests until its configuration changes."""
     calls: list[tuple[tuple[str, ...], str | None]] = []
 
     def kubectl(*arguments: str, stdin: str | None = None) -> str:
@@ -131,13 +154,16 @@ def test_deploying_applies_everything_at_once_and_waits_for_every_deployment(reg
         return ""
 
     deploy(region, kubectl)
-    (apply, given), *waits = calls
-    assert apply[0] == "apply"
-    assert given is not None
-    assert json.loads(given)["items"] == manifests(region)
+    applied = [number for number, (arguments, _) in enumerate(calls) if arguments[0] == "apply"]
+    assert len(applied) == 2
+    first, second = applied
+    made = [json.loads(calls[number][1] or "")["items"] for number in applied]
+    assert set(kind(made[0], "Deployment")) == {MODULES}
+    assert set(kind(made[1], "Deployment")) == set(kind(manifests(region), "Deployment")) - {MODULES}
+    assert "deployment/modules" in [word for arguments, _ in calls[first:second] for word in arguments]
     waited = {
         (argument.removeprefix("--namespace="), name.removeprefix("deployment/"))
-        for arguments, _ in waits
+        for arguments, _ in calls
         for argument in arguments
         if argument.startswith("--namespace=")
         for name in arguments

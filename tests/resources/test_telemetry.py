@@ -1,19 +1,16 @@
 """The mesh's Telemetry: the whole object, and each of its expressions compiled and evaluated."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import celpy
 import pytest
 import yaml
-from celpy import celtypes
-from celpy.adapter import json_to_cel
 
 from components.config import StackConfig
 from components.mesh import values
 from components.resources.telemetry import MeshTelemetry, mesh_telemetry
 from tests import builders, mocks, rooms
+from tests.cel import evaluate
 
 EXAM = {
     "metrics": {
@@ -91,16 +88,6 @@ def test_a_stack_that_says_nothing_logs_failures_and_slow_requests_and_traces_no
 def test_access_logs_can_be_switched_off(tmp_path: Path) -> None:
     spec = mesh_telemetry(config(tmp_path, {"accessLogs": {"enabled": False}}).telemetry).spec
     assert spec["accessLogging"] == [{"providers": [{"name": "envoy"}], "disabled": True}]
-
-
-def evaluate(expression: str, request: dict[str, Any], response: dict[str, Any] | None = None) -> Any:
-    """What an independent implementation of CEL makes of it."""
-    environment = celpy.Environment()
-    program = environment.program(environment.compile(expression))
-    given: Any = json_to_cel({key: value for key, value in request.items() if key != "duration"})
-    if "duration" in request:
-        given[celtypes.StringType("duration")] = celtypes.DurationType(timedelta(seconds=request["duration"]))
-    return program.evaluate({"request": given, "response": json_to_cel(response or {})})
 
 
 @pytest.mark.parametrize(
