@@ -47,7 +47,7 @@ lint: venv ## ruff and pyright
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m pyright
 
-prove: venv ## Every claim by traffic in the running lab
+prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab
 
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down

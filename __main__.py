@@ -1,14 +1,14 @@
 """The mesh, along the data's way: config, clusters, trust, mesh, resources, outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import outputs
-from components.clusters import provision
+from components.clusters import primaries_first, provision
 from components.config import load
-from components.mesh import ControlPlane, MeshGateways
+from components.mesh import ControlPlane, IstioSystem, MeshGateways, RemoteControlPlane
 from components.naming import child
 from components.resources import (
     Access,
@@ -17,6 +17,7 @@ from components.resources import (
     Extensions,
     IngressCertificates,
     IngressGateways,
+    IstiodGateway,
     MeshNamespaces,
     MeshSecurity,
     MeshTelemetry,
@@ -32,37 +33,73 @@ from components.trust import Authorities, RemoteSecrets
 
 config = load(pulumi.Config())
 mesh = config.mesh
-platform = config.platform
+# What is said of services is told to control planes, each for all clusters that it serves.
+platform = config.configured
 
 clusters = provision(config)
+by_name = {cluster.name: cluster for cluster in clusters}
 regions = {cluster.name: cluster.region for cluster in clusters}
 
-authorities = Authorities("trust", config.trust, clusters=[cluster.name for cluster in clusters])
+authorities = Authorities("trust", config.trust, clusters=list(config.served))
 certificates = IngressCertificates("ingress-certificates", config.gateways.ingress, mesh=mesh)
 
-control_planes: dict[str, ControlPlane] = {}
+control_planes: dict[str, IstioSystem] = {}
+tokens: dict[str, kubernetes.core.v1.Secret] = {}
 gateways: dict[str, MeshGateways] = {}
-cross_networks: dict[str, CrossNetworkGateway] = {}
+exposed: dict[str, Sequence[pulumi.Resource]] = {}
+cross_networks: dict[str, Sequence[pulumi.Resource]] = {}
 
-for cluster in clusters:
-    control_plane = control_planes[cluster.name] = ControlPlane(
-        child(cluster.name, "control-plane"),
-        mesh,
-        trust=config.trust,
-        cluster=cluster,
-        intermediate=authorities.intermediates[cluster.name],
-        declared=config.declared,
-    )
+for cluster in primaries_first(clusters):
+    serves_remotes = len(config.served.get(cluster.name, ())) > 1
+    if cluster.primary is None:
+        control_plane = ControlPlane(
+            child(cluster.name, "control-plane"),
+            mesh,
+            trust=config.trust,
+            cluster=cluster,
+            intermediate=authorities.intermediates[cluster.name],
+            declared=config.declared,
+            serves_remotes=serves_remotes,
+        )
+    else:
+        control_plane = RemoteControlPlane(
+            child(cluster.name, "control-plane"),
+            mesh,
+            trust=config.trust,
+            cluster=cluster,
+            primary=by_name[cluster.primary],
+            primary_address=gateways[cluster.primary].east_west_address,
+            root_certificates=authorities.root_certificates,
+            exposed=exposed[cluster.primary],
+        )
+        tokens[cluster.name] = control_plane.token
+    control_planes[cluster.name] = control_plane
     gateway = gateways[cluster.name] = MeshGateways(
-        child(cluster.name, "gateways"), config.gateways, mesh=mesh, cluster=cluster, control_plane=control_plane
-    )
-    cross_networks[cluster.name] = CrossNetworkGateway(
-        child(cluster.name, "cross-network"),
+        child(cluster.name, "gateways"),
+        config.gateways,
         mesh=mesh,
         cluster=cluster,
         control_plane=control_plane,
-        gateways=gateway,
+        serves_remotes=serves_remotes,
     )
+    if cluster.primary is None:
+        cross_networks[cluster.name] = CrossNetworkGateway(
+            child(cluster.name, "cross-network"),
+            mesh=mesh,
+            cluster=cluster,
+            control_plane=control_plane,
+            gateways=gateway,
+        ).ready
+    else:
+        cross_networks[cluster.name] = [*gateway.east_west_ready, *cross_networks[cluster.primary]]
+    if serves_remotes:
+        exposed[cluster.name] = IstiodGateway(
+            child(cluster.name, "istiod-gateway"),
+            mesh=mesh,
+            cluster=cluster,
+            control_plane=control_plane,
+            gateways=gateway,
+        ).ready
     IngressGateways(
         child(cluster.name, "ingress"),
         config.gateways.ingress,
@@ -88,6 +125,20 @@ for cluster in clusters:
     )
     namespaces = {**of_services, **security.namespaces}
     if serves:
+        Scopes(
+            child(cluster.name, "scopes"),
+            config.platform,
+            configured=platform,
+            mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            always=config.telemetry.hosts,
+            depends_on=control_plane.ready,
+        )
+    if cluster.primary is not None:
+        # Nobody reads Istio's objects here: they are in the primary.
+        continue
+    if serves:
         Access(
             child(cluster.name, "access"),
             platform,
@@ -97,15 +148,6 @@ for cluster in clusters:
             mesh=mesh,
             cluster=cluster,
             namespaces=namespaces,
-            depends_on=control_plane.ready,
-        )
-        Scopes(
-            child(cluster.name, "scopes"),
-            platform,
-            mesh=mesh,
-            cluster=cluster,
-            namespaces=namespaces,
-            always=config.telemetry.hosts,
             depends_on=control_plane.ready,
         )
         traffic = Traffic(
@@ -161,7 +203,8 @@ RemoteSecrets(
     config.trust.remote_tokens,
     clusters=clusters,
     control_planes=control_planes,
-    gateways={name: cross_network.ready for name, cross_network in cross_networks.items()},
+    gateways=cross_networks,
+    tokens=tokens,
 )
 
 outputs.export(config, clusters=clusters, authorities=authorities, certificates=certificates, gateways=gateways)

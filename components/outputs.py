@@ -119,7 +119,11 @@ class ClusterOutputs(_Outputs):
     """Where its peers' requests enter, on 15443; null while the load balancer has no address."""
 
     authority_expiry: AwareDatetime
-    """End of its intermediate's validity, in UTC."""
+    """End of the validity of the intermediate that signs for its workloads, in UTC; of a remote cluster its primary's.
+    """
+
+    primary: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+    """Name of the cluster whose control plane is this one's too; left out where it has its own."""
 
 
 class ServiceOutputs(_Outputs):
@@ -189,7 +193,8 @@ def export(
                 "kubernetesVersion": cluster.kubernetes_version,
                 "ingress": {"address": gateways[cluster.name].ingress_address, "hosts": hosts},
                 "eastWestAddress": gateways[cluster.name].east_west_address,
-                "authorityExpiry": authorities.intermediates[cluster.name].not_after,
+                "authorityExpiry": authorities.intermediates[cluster.primary or cluster.name].not_after,
+                "primary": cluster.primary,
             }
             for cluster in clusters
         },

@@ -19,6 +19,9 @@ from lab.regions import Topology
 PROJECT, NAME = "istio-mesh", "local"
 """The backend keeps the stacks of other projects too, and a person may have one of this name in each."""
 
+OTHERS = ("local-remote",)
+"""Stacks that a proof makes of these regions in place of that one: their clusters end with the lab too."""
+
 CANCELLATION = 60.0
 """Seconds that the engine gets to end in order: what is being made is waited for, and the state is written."""
 
@@ -94,7 +97,7 @@ def _cancel(engine: subprocess.Popen[bytes], patience: float = CANCELLATION) -> 
 
 
 def forget(paths: Paths) -> None:
-    """Remove the stack's state, history and locks; other stacks in the same backend are left alone."""
+    """Remove the state, history and locks of the lab's stacks; others in the same backend are left alone."""
     for path in list(_files(paths)):
         if path.is_dir():
             shutil.rmtree(path)
@@ -107,5 +110,5 @@ def _files(paths: Paths) -> Iterator[Path]:
     for kind in ("stacks", "history", "backups", "locks/organization"):
         for path in (paths.pulumi / ".pulumi" / kind / PROJECT).glob(f"{NAME}*"):
             # A stack's files are named after it: local.json, local.json.bak, local.json.attrs, and directories `local`.
-            if path.name.split(".")[0] == NAME:
+            if path.name.split(".")[0] in (NAME, *OTHERS):
                 yield path

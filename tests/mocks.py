@@ -293,5 +293,6 @@ _ANSWERS: dict[str, Outputs] = {
     "kubernetes:core/v1:Service": _service,
     "kubernetes:core/v1:Secret": _secret,
     "pulumi-python:dynamic/istio-mesh:Reachability": _reachability,
+    "pulumi-python:dynamic/istio-mesh:Injection": lambda _: {},
     "kubernetes:helm.sh/v3:Release": _release,
 }

@@ -9,7 +9,7 @@ from components.config import StackConfig
 from components.resources.access import access_objects
 from components.resources.egress import egress_objects
 from components.resources.extensions import extension_objects
-from components.resources.gateway import ingress_spec
+from components.resources.gateway import ingress_spec, istiod_objects
 from components.resources.namespaces import scope_objects
 from components.resources.objects import IstioObject, own_objects
 from components.resources.routing import routing_objects
@@ -99,7 +99,7 @@ objects:
 
 def rendered(stack: StackConfig, cluster: str = "use1") -> list[IstioObject]:
     """Every object of Istio's that the stack has in that cluster."""
-    platform = stack.platform
+    platform = stack.configured
     regions = {entry.name: entry.region for entry in stack.clusters}
     servers = stack.gateways.ingress.servers
     return [
@@ -122,6 +122,7 @@ def rendered(stack: StackConfig, cluster: str = "use1") -> list[IstioObject]:
         mesh_telemetry(stack.telemetry),
         *extension_objects(stack.extensions, platform.running(cluster)),
         *own_objects(stack.objects, cluster),
+        *(istiod_objects(stack.mesh, cluster) if len(stack.served.get(cluster, ())) > 1 else []),
     ]
 
 

@@ -54,6 +54,13 @@ def test_what_fits_is_exported_as_it_is() -> None:
     }
 
 
+def test_a_cluster_of_its_own_says_nothing_of_a_primary_and_a_remote_one_names_it() -> None:
+    own = conforming(put(values(), "clusters.use1.primary", None))
+    assert "primary" not in own["clusters"]["use1"], "readers of the former outputs know no such field"
+    remote = conforming(put(values(), "clusters.use1.primary", "usw2"))
+    assert remote["clusters"]["use1"]["primary"] == "usw2"
+
+
 def test_an_address_that_is_not_there_yet_is_null() -> None:
     exported = conforming(put(values(), "clusters.use1.ingress.address", ""))
     assert exported["clusters"]["use1"]["ingress"]["address"] is None

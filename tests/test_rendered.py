@@ -12,8 +12,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from components.config import StackConfig
+from components.config.loading import check
 from components.resources.namespaces import stub_spec
-from tests.builders import Yaml, stack_config
+from tests.builders import Yaml, put, stack_config
+from tests.builders import stack as builders_stack
 from tests.istioctl import istioctl, needs_istioctl
 from tests.stacks import EXAM, rendered, stacks
 
@@ -46,6 +48,44 @@ def test_no_two_objects_of_a_cluster_have_one_name(tmp_path: Path, changes: Yaml
     for cluster in ("use1", "usw2"):
         names = [(found.kind, found.namespace, found.name) for found in rendered(stack, cluster)]
         assert len(set(names)) == len(names)
+
+
+def remote(folder: Path, changes: Yaml) -> StackConfig:
+    """The same stack with usw2 as a remote cluster of use1."""
+    values = put(builders_stack(folder, **changes), "clusters.1.primary", "use1")
+    config, faults = check(values)
+    assert config is not None, [str(fault) for fault in faults]
+    return config
+
+
+@_PROPERTY
+@given(changes=stacks())
+def test_a_control_plane_of_two_clusters_is_told_what_two_would_be(tmp_path: Path, changes: Yaml) -> None:
+    """Each object once, the same as in either cluster where both have their own."""
+    own, shared = stack_config(tmp_path, **changes), remote(tmp_path, changes)
+    found = {(o.kind, o.namespace, o.name): o.spec for o in rendered(shared, "use1")}
+    assert len(found) == len(rendered(shared, "use1"))
+    apart = [{(o.kind, o.namespace, o.name): o.spec for o in rendered(own, name)} for name in ("use1", "usw2")]
+    istiod = {key for key in found if key[2] == "istiod-gateway"}
+    assert set(found) == {*apart[0], *apart[1], *istiod}
+    for key, spec in found.items():
+        if key[0] == "ServiceEntry":
+            # Shown to the callers of both clusters.
+            assert spec["exportTo"] == sorted({name for one in apart for name in one.get(key, {}).get("exportTo", ())})
+        elif key not in istiod:
+            assert all(one[key] == spec for one in apart if key in one)
+
+
+@pytest.mark.istioctl
+@needs_istioctl
+def test_istio_takes_a_control_plane_of_two_clusters(tmp_path: Path) -> None:
+    stack = remote(tmp_path, EXAM)
+    file = tmp_path / "all.yaml"
+    written = documents(stack, "use1")
+    assert "istiod-gateway" in {found["metadata"]["name"] for found in written}
+    file.write_text(yaml.safe_dump_all(written))
+    done = istioctl("validate", "-f", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.istioctl

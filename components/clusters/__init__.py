@@ -1,5 +1,6 @@
 """The clusters of the mesh: whatever a stack says of them comes out as the same `Cluster`."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import pulumi
@@ -9,7 +10,7 @@ from components.clusters.existing import ExistingCluster
 from components.config import StackConfig
 from components.config.support import support_of
 
-__all__ = ["Cluster", "ExistingCluster", "provision"]
+__all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision"]
 
 
 def provision(config: StackConfig) -> tuple[Cluster, ...]:
@@ -23,3 +24,8 @@ def provision(config: StackConfig) -> tuple[Cluster, ...]:
     return tuple(
         ExistingCluster(cluster.name, cluster, mesh_version=config.mesh.version).cluster for cluster in config.clusters
     )
+
+
+def primaries_first(clusters: Iterable[Cluster]) -> list[Cluster]:
+    """Remote clusters after all that have a control plane, else in the order of the file."""
+    return sorted(clusters, key=lambda cluster: cluster.primary is not None)

@@ -83,13 +83,20 @@ class Connection:
         """What is at `path`, such as `/version`."""
         return self._ask("GET", path)
 
+    def create(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Makes an object in the list at `path`; gives it as the API server has it."""
+        return self._ask("POST", path, content)
+
     def delete(self, path: str) -> None:
         """Deletes the object at `path`."""
         self._ask("DELETE", path)
 
-    def _ask(self, method: str, path: str) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        request = urllib.request.Request(self.server + path, headers=headers, method=method)
+        body = None if content is None else json.dumps(content).encode()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(self.server + path, data=body, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT, context=self.tls) as answer:
                 return json.load(answer)
@@ -102,9 +109,18 @@ class Connection:
                 ) from None
             if problem.code == 404:
                 raise Missing(f"has no {path} (404)", "Make it, or name a cluster that has it") from None
-            raise Unreachable(f"answers {problem.code} to {path}", "See its logs: it is not healthy") from None
+            said = _said(problem) if content is not None else ""
+            raise Unreachable(f"answers {problem.code} to {path}{said}", "See its logs: it is not healthy") from None
         except (urllib.error.URLError, OSError, ValueError) as problem:
             raise _unreachable(problem) from None
+
+
+def _said(problem: urllib.error.HTTPError) -> str:
+    """What an API server says of an object that it does not take; nothing where it says nothing."""
+    try:
+        return f" ({json.load(problem)['message']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _unreachable(problem: Exception) -> Unreachable:

@@ -42,5 +42,8 @@ class Cluster:
     access: Access
     """The way into it for what the provider has no resource for."""
 
+    primary: str | None = None
+    """Name of the cluster whose control plane is this one's too; None where it has its own."""
+
     ready: tuple[pulumi.Resource, ...] = ()
     """What has to be there before anything goes into the cluster and is not the provider's own dependency."""

@@ -56,6 +56,7 @@ class ExistingCluster(pulumi.ComponentResource):
             api_server=existing.server,
             kubernetes_version=reachability.kubernetes_version,
             access=Access(existing.kubeconfig, existing.context),
+            primary=config.primary,
             ready=(reachability,),
         )
         self.register_outputs({"kubernetesVersion": reachability.kubernetes_version})

@@ -1,7 +1,8 @@
 """`istio-mesh:clusters`: the clusters of the mesh, one per region."""
 
+import difflib
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -67,6 +68,10 @@ class ClusterConfig(Model):
     network: Annotated[DnsLabel, Field(examples=["use1"])] = Field(default_factory=lambda data: data.get("name", ""))
     """Istio network, unique; default: the cluster's name. Pods of different networks meet at east-west gateways."""
 
+    primary: Annotated[DnsLabel, Field(examples=["use1"])] | None = None
+    """The cluster whose control plane is this one's too, through its east-west gateway; this is then a remote cluster.
+    Default: none, the cluster is a primary one with an istiod of its own."""
+
     existing: Annotated[ExistingClusterConfig, Field(examples=[{"context": "use1"}])]
     """How the cluster is reached."""
 
@@ -96,7 +101,10 @@ def cluster_faults(clusters: Sequence[tuple[int, ClusterConfig]]) -> Iterator[Fa
         "Name another context or file",
         shown="the cluster at",
     )
-    for index, cluster in clusters if len(clusters) > 1 else ():
+    for index, cluster in clusters:
+        if not any(peer.primary is None and peer is not cluster for _, peer in clusters):
+            # No istiod of another cluster reads it.
+            continue
         if _means_the_caller(urlsplit(cluster.existing.server).hostname or ""):
             yield Fault(
                 f"the API server of `{cluster.name}` is known as {cluster.existing.server}",
@@ -105,6 +113,53 @@ def cluster_faults(clusters: Sequence[tuple[int, ClusterConfig]]) -> Iterator[Fa
                 "for kind the node container's: `https://172.18.0.2:6443`",
                 (index, "existing", "apiServer"),
             )
+
+
+def primary_faults(clusters: Sequence[tuple[int, ClusterConfig]], names: Sequence[str]) -> Iterator[Fault]:
+    """Remote clusters without a control plane, each given with its index in the file; `names` are those of all."""
+    primaries = {cluster.name: cluster.primary for _, cluster in clusters}
+    for index, cluster in clusters:
+        primary, where = cluster.primary, (index, "primary")
+        if primary is None:
+            continue
+        if primary == cluster.name:
+            yield Fault(
+                f"`{primary}` is the cluster itself",
+                "It would be remote to an istiod that it does not have",
+                "Leave `primary` out: the cluster then has an istiod of its own",
+                where,
+            )
+        elif primary not in names:
+            own = [name for name in names if primaries.get(name) is None]
+            near = difflib.get_close_matches(primary, own, n=1, cutoff=0.6)
+            yield Fault(
+                f"there is no cluster `{primary}`",
+                "No istiod would serve the cluster, and no pod in it could join the mesh",
+                f"Did you mean `{near[0]}`?" if near else "Name a cluster of this list that has no `primary`",
+                where,
+            )
+        elif primaries.get(primary) is not None:
+            yield Fault(
+                f"`{primary}` is itself a remote of `{primaries[primary]}`",
+                "It has no istiod that could serve another cluster",
+                _another_primary(cluster.name, primaries),
+                where,
+            )
+
+
+def remotes_of(clusters: Sequence[ClusterConfig]) -> dict[str, str]:
+    """The remote clusters among these, each with its primary, by name."""
+    return {cluster.name: cluster.primary for cluster in clusters if cluster.primary is not None}
+
+
+def _another_primary(name: str, primaries: Mapping[str, str | None]) -> str:
+    """What to write in place of a primary that is a remote cluster."""
+    seen = [name]
+    while (above := primaries.get(seen[-1])) is not None and above not in seen:
+        seen.append(above)
+    if seen[-1] in primaries and above is None:
+        return f"Name `{seen[-1]}`"
+    return "Take `primary` out of the one that is to have an istiod"
 
 
 def _means_the_caller(host: str) -> bool:

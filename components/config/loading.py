@@ -9,7 +9,7 @@ import pulumi.runtime
 from pydantic import TypeAdapter, ValidationError
 
 from components.config.access import IssuerConfig
-from components.config.clusters import ClusterConfig, cluster_faults
+from components.config.clusters import ClusterConfig, cluster_faults, primary_faults, remotes_of
 from components.config.egress import ExternalConfig, egress_faults
 from components.config.explain import explain, unknown
 from components.config.extensions import ExtensionsConfig
@@ -183,10 +183,12 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Faul
     # Names as written: a cluster with a fault elsewhere is still a cluster of that name.
     entries = (cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict))
     names = [str(entry["name"]) for entry in entries if "name" in entry]
+    yield from (fault.under(("clusters",)) for fault in primary_faults(numbered, names))
+    clusters = [cluster for _, cluster in numbered]
     trust = values.get("trust")
     if isinstance(trust, TrustConfig):
-        yield from (fault.under(("trust",)) for fault in provided_faults(trust, names))
-    yield from _between_services(raw, values, names, [cluster for _, cluster in numbered])
+        yield from (fault.under(("trust",)) for fault in provided_faults(trust, names, remotes_of(clusters)))
+    yield from _between_services(raw, values, names, clusters)
 
 
 def _between_services(
@@ -212,6 +214,7 @@ def _between_services(
         extensions=extensions if isinstance(extensions, ExtensionsConfig) else ExtensionsConfig(),
         objects=_numbered(values.get("objects")),
         clusters=names,
+        remotes=remotes_of(clusters),
     )
 
 

@@ -163,7 +163,7 @@ class TuningConfig(Model):
 
 
 class IstiodConfig(Model):
-    """istiod in each cluster. Default: sized for production."""
+    """istiod in each cluster that has one. Default: sized for production."""
 
     replicas: ReplicasConfig = ReplicasConfig(min=3, max=10)
     """Number of its pods; default 3 to 10."""
@@ -186,7 +186,7 @@ class ProxiesConfig(Model):
 
 
 class MeshConfig(Model):
-    """The mesh: one control plane in every cluster, all of one version."""
+    """The mesh: the control planes of its clusters, all of one version."""
 
     id: Annotated[DnsLabel, Field(examples=["exam"])]
     """Name of the mesh, the same in all clusters; a DNS label."""
@@ -209,7 +209,7 @@ class MeshConfig(Model):
     """Whether a node agent redirects the pods' traffic, so that they need no NET_ADMIN; default false."""
 
     istiod: IstiodConfig = IstiodConfig()
-    """istiod in each cluster."""
+    """istiod in each cluster that has one."""
 
     proxies: ProxiesConfig = ProxiesConfig()
     """The sidecars."""

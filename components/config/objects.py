@@ -91,12 +91,16 @@ ObjectsConfig = tuple[ObjectConfig, ...]
 
 
 def objects_faults(
-    objects: Sequence[tuple[int, ObjectConfig]], *, clusters: Collection[str], hosts: Mapping[str, str]
+    objects: Sequence[tuple[int, ObjectConfig]],
+    *,
+    clusters: Collection[str],
+    hosts: Mapping[str, str],
+    remotes: Mapping[str, str] | None = None,
 ) -> Iterator[Fault]:
     """Faults between objects, each given with its index in the file, and the rest of the stack.
 
     `clusters` are the stack's; `hosts` are the names that it says itself how to route (services', public ones), each
-    with the place of that, as in `services["exam/exam-service"]`.
+    with the place of that, as in `services["exam/exam-service"]`; `remotes` have their primaries by name.
     """
     seen: dict[tuple[str, str, str], int] = {}
     for index, entry in objects:
@@ -117,6 +121,7 @@ def objects_faults(
                     f"Known here: {', '.join(f'`{name}`' for name in clusters)}",
                     (index, "clusters", position),
                 )
+        yield from (fault.under((index, "clusters")) for fault in _half_a_control_plane(entry.clusters, remotes or {}))
         for host, place in _hosts(entry):
             owner = hosts.get(_full(host, entry.namespace))
             if owner is not None:
@@ -126,6 +131,20 @@ def objects_faults(
                     f"Say it in `{owner}`",
                     (index, "spec", *place),
                 )
+
+
+def _half_a_control_plane(clusters: Sequence[str] | None, remotes: Mapping[str, str]) -> Iterator[Fault]:
+    """An istiod reads its own cluster's objects for all that it serves: they hold there all, or nowhere."""
+    if clusters is None:
+        return
+    for remote, primary in remotes.items():
+        named, other = (remote, primary) if remote in clusters else (primary, remote)
+        if named in clusters and other not in clusters:
+            yield Fault(
+                f"`{named}` is named without `{other}`",
+                f"The istiod of `{primary}` serves both, and the object would hold in both",
+                "Name both of them, and choose the pods by the object's own selector",
+            )
 
 
 def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, tuple[str | int, ...]]]:

@@ -56,12 +56,20 @@ class Platform:
         clusters: Sequence[str],
         external: Mapping[str, ExternalConfig] | None = None,
         permissive: Sequence[str] = (),
+        together: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """`clusters`: names of all; `external`: `istio-mesh:egress`; `permissive`: namespaces of exceptions."""
+        """`clusters`: names of all; `external`: `istio-mesh:egress`; `permissive`: namespaces of exceptions.
+
+        `together`: for a cluster, those that are taken for one with it, itself among them.
+        """
         self.services = {key: Service(key, services[key]) for key in sorted(services)}
         self.clusters = tuple(clusters)
         self.external = dict(sorted((external or {}).items()))
         self._permissive = frozenset(permissive)
+        self._together = together or {}
+
+    def _runs_in(self, service: Service, cluster: str) -> bool:
+        return any(service.config.runs_in(name) for name in self._together.get(cluster, (cluster,)))
 
     @cached_property
     def _mirrored(self) -> Mapping[str, frozenset[str]]:
@@ -115,11 +123,11 @@ class Platform:
 
     def called_from(self, service: Service, cluster: str) -> bool:
         """Whether something in the cluster may call it: a caller that runs there, or the ingress."""
-        return self.behind_ingress(service) or any(c.config.runs_in(cluster) for c in self.callers(service))
+        return self.behind_ingress(service) or any(self._runs_in(c, cluster) for c in self.callers(service))
 
     def present_in(self, service: Service, cluster: str) -> bool:
         """Whether its objects are in the cluster: it runs there or is called from there."""
-        return service.config.runs_in(cluster) or self.called_from(service, cluster)
+        return self._runs_in(service, cluster) or self.called_from(service, cluster)
 
     def present(self, cluster: str) -> tuple[Service, ...]:
         """All services that are present in the cluster, by name."""
@@ -127,12 +135,12 @@ class Platform:
 
     def running(self, cluster: str) -> tuple[Service, ...]:
         """All services whose pods run in the cluster, by name."""
-        return tuple(service for service in self.services.values() if service.config.runs_in(cluster))
+        return tuple(service for service in self.services.values() if self._runs_in(service, cluster))
 
     def stubs(self, cluster: str) -> tuple[Service, ...]:
         """Services that are called from the cluster and do not run there: without a Service of that name the caller's
         DNS would not know them."""
-        return tuple(service for service in self.present(cluster) if not service.config.runs_in(cluster))
+        return tuple(service for service in self.present(cluster) if not self._runs_in(service, cluster))
 
     def namespaces(self, cluster: str) -> tuple[str, ...]:
         """Namespaces of services in the cluster, and those of exceptions in which a service is declared.

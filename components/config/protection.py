@@ -20,11 +20,12 @@ def reference_faults(
     extensions: ExtensionsConfig,
     objects: Sequence[tuple[int, ObjectConfig]],
     clusters: Collection[str],
+    remotes: Mapping[str, str],
 ) -> Iterator[Fault]:
     """Everything that one of them says of another that is not there, relative to the stack.
 
     `services` and `issuers` are those without a fault of their own, `written` and `written_issuers` the names of all;
-    `objects` have their index in the file.
+    `objects` have their index in the file; `remotes` are remote clusters with their primaries.
     """
     yield from (fault.under(("issuers",)) for fault in issuers_faults(issuers))
     hosts = {host_of(name) for name in services}
@@ -41,4 +42,5 @@ def reference_faults(
     places = {host_of(name): f'services["{name}"]' for name in services}
     for name, service in services.items():
         places |= {public.host: f'services["{name}"].hosts' for public in service.hosts}
-    yield from (fault.under(("objects",)) for fault in objects_faults(objects, clusters=clusters, hosts=places))
+    found_objects = objects_faults(objects, clusters=clusters, hosts=places, remotes=remotes)
+    yield from (fault.under(("objects",)) for fault in found_objects)

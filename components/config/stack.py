@@ -1,5 +1,6 @@
 """The root of the configuration: everything that a stack says."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from pydantic import Field
@@ -60,11 +61,32 @@ class StackConfig(Model):
     @cached_property
     def platform(self) -> Platform:
         """The services, and what follows from all of them together."""
+        return self._platform({})
+
+    @cached_property
+    def served(self) -> dict[str, tuple[str, ...]]:
+        """For each cluster with a control plane, the clusters that it serves: itself, then its remotes."""
+        return {
+            primary.name: (primary.name, *(other.name for other in self.clusters if other.primary == primary.name))
+            for primary in self.clusters
+            if primary.primary is None
+        }
+
+    @cached_property
+    def configured(self) -> Platform:
+        """The same as control planes are told it: one reads its own cluster's objects for all clusters that it serves.
+
+        In it a primary cluster and its remotes are one; what is in a remote cluster itself says `platform`.
+        """
+        return self._platform(self.served)
+
+    def _platform(self, together: Mapping[str, Sequence[str]]) -> Platform:
         return Platform(
             self.services,
             clusters=[cluster.name for cluster in self.clusters],
             external=self.egress,
             permissive=[entry.namespace for entry in self.security.permissive],
+            together=together,
         )
 
     @cached_property

@@ -1,6 +1,6 @@
 """`istio-mesh:trust`: the shared root, the clusters' intermediates, workload certificates, remote tokens."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -44,7 +44,7 @@ class ProvidedRoot(Model):
     """The root's certificate, self-signed."""
 
     intermediates: dict[DnsLabel, ProvidedIntermediate]
-    """By cluster name: one for each cluster and none besides."""
+    """By cluster name: one for each cluster that has a control plane, and none besides."""
 
     def faults(self) -> Iterator[Fault]:
         lacking = self.certificate.missing_of_authority()
@@ -120,7 +120,7 @@ class RootConfig(Model):
 
 
 class IntermediatesConfig(Model):
-    """The intermediates that the stack's own root signs, one for each cluster."""
+    """The intermediates that the stack's own root signs, one for each cluster that has a control plane."""
 
     lifetime: Duration = Duration.parse("730d")
     """Validity of an intermediate; default 730d."""
@@ -176,7 +176,7 @@ class RemoteTokensConfig(Model):
 
 
 class TrustConfig(Model):
-    """Who trusts whom: one root for the mesh, one intermediate for each cluster."""
+    """Who trusts whom: one root for the mesh, one intermediate for each control plane."""
 
     trust_domain: Annotated[TrustDomain, Field(examples=["exam-platform.local"])]
     """Authority of every workload's identity: `spiffe://<trustDomain>/ns/<namespace>/sa/<account>`."""
@@ -237,14 +237,25 @@ class TrustConfig(Model):
                 )
 
 
-def provided_faults(trust: TrustConfig, clusters: Iterable[str]) -> Iterator[Fault]:
-    """Faults between a provided root's intermediates and the clusters' names."""
+def provided_faults(
+    trust: TrustConfig, clusters: Iterable[str], remotes: Mapping[str, str] | None = None
+) -> Iterator[Fault]:
+    """Faults between a provided root's intermediates and the clusters' names; `remotes` have primaries by name."""
     if trust.root.provided is None:
         return
+    primary_of = remotes or {}
     names, given = list(clusters), trust.root.provided.intermediates
     where = ("root", "provided", "intermediates")
     for name in names:
-        if name not in given:
+        if name in primary_of:
+            if name in given:
+                yield Fault(
+                    f"`{name}` is a remote cluster: the istiod of `{primary_of[name]}` signs for its workloads",
+                    "A key that nothing uses would be kept in the stack",
+                    "Take it out",
+                    (*where, name),
+                )
+        elif name not in given:
             yield Fault(
                 f"there is no intermediate for the cluster `{name}`",
                 "istiod there would sign with a root of its own, which no other cluster trusts",

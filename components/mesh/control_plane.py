@@ -1,4 +1,9 @@
-"""The control plane of one cluster: its namespace, what it signs with, and Istio's charts base, cni and istiod."""
+"""The control plane of one cluster: its namespace, what it signs with, and Istio's charts base, cni and istiod.
+
+Of a remote cluster it is the primary's, and what is here leads to it.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -10,9 +15,11 @@ from components.config.trust import TrustConfig
 from components.encoding import secret_value
 from components.mesh import values
 from components.mesh.charts import release
+from components.mesh.injection import Injection
 from components.mesh.remains import Remains
 from components.naming import child, common_labels, type_token
 from components.trust.authorities import Intermediate
+from components.trust.remote_secrets import reader_token, remote_secret
 
 NAMESPACE = "istio-system"
 """Istio's root namespace: policies in it hold for the whole mesh."""
@@ -24,21 +31,20 @@ REMOVE_KEEP_POLICY = "./components/mesh/remove-keep-policy"
 """Post-renderer of the chart base, relative to the project, where the engine runs its plugins."""
 
 
-class ControlPlane(pulumi.ComponentResource):
-    """istiod in one cluster, and what it needs before it starts.
+class IstioSystem(pulumi.ComponentResource):
+    """What a cluster has of a control plane, be it its own or the way to another one's.
 
-    The order is: the namespace with its network's label, `cacerts` (istiod makes a root of its own without it), base,
-    the node agent where asked for, istiod. Taken down, it goes the same way back and leaves nothing.
+    Both have the same names, so that nothing that the other one needs is taken away when one becomes the other.
     """
 
     namespace: str
-    """Where istiod runs."""
+    """Where istiod runs, or the way to it ends."""
 
     version: str
     """Istio's version."""
 
     reader_account: str
-    """Name of the service account in `namespace` by which peers read this cluster."""
+    """Name of the service account in `namespace` by which other clusters' istiods read this cluster."""
 
     proxy_digest: str
     """Differs when the proxies that istiod injects would: see `values.proxy_digest`."""
@@ -53,8 +59,6 @@ class ControlPlane(pulumi.ComponentResource):
         *,
         trust: TrustConfig,
         cluster: Cluster,
-        intermediate: Intermediate,
-        declared: Declared = NOTHING,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(type_token("mesh", "ControlPlane"), name, None, opts)
@@ -62,23 +66,114 @@ class ControlPlane(pulumi.ComponentResource):
         self.version = config.version
         self.reader_account = READER_ACCOUNT
         self.proxy_digest = values.proxy_digest(config, trust, network=cluster.network)
+        self._prefix, self._config, self._cluster = name, config, cluster
 
-        labels = common_labels("control-plane", mesh_id=config.id)
+    def _make_namespace(self, annotations: Mapping[str, str] | None = None) -> pulumi.Output[str]:
+        """The namespace with its network's label; gives its name."""
+        cluster = self._cluster
         remains = Remains(
-            child(name, "remains"),
+            child(self._prefix, "remains"),
             access=cluster.access,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(cluster.ready)),
         )
+        labels = common_labels("control-plane", mesh_id=self._config.id)
         namespace = kubernetes.core.v1.Namespace(
-            child(name, "namespace"),
-            metadata={"name": NAMESPACE, "labels": {**labels, "topology.istio.io/network": cluster.network}},
+            child(self._prefix, "namespace"),
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                name=NAMESPACE,
+                labels={**labels, "topology.istio.io/network": cluster.network},
+                annotations=annotations,
+            ),
             # The namespace is gone only when istiod's last pod is: what that wrote elsewhere is removed afterwards.
             opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=[*cluster.ready, remains]),
         )
-        namespace_name = namespace.metadata["name"]
+        return namespace.metadata["name"]
+
+    def _release(
+        self,
+        role: str,
+        chart: str,
+        *,
+        name: str,
+        namespace: pulumi.Input[str],
+        values: values.Values,
+        depends_on: Sequence[pulumi.Resource] = (),
+        post_render: str | None = None,
+    ) -> kubernetes.helm.v3.Release:
+        return release(
+            child(self._prefix, role),
+            self._config,
+            chart,
+            name=name,
+            namespace=namespace,
+            values=values,
+            parent=self,
+            provider=self._cluster.provider,
+            depends_on=depends_on,
+            post_render=post_render,
+        )
+
+    def _base(self, namespace: pulumi.Input[str], base_values: values.Values) -> list[pulumi.Resource]:
+        """The chart base, and the node agent where asked for."""
+        base = self._release(
+            "base",
+            "base",
+            name="istio-base",
+            namespace=namespace,
+            values=base_values,
+            post_render=REMOVE_KEEP_POLICY,
+        )
+        if not self._config.cni:
+            return [base]
+        agent = self._release(
+            "cni",
+            "cni",
+            name="istio-cni",
+            namespace=namespace,
+            values=values.cni_values(self._config),
+            depends_on=[base],
+        )
+        return [base, agent]
+
+    def _istiod(
+        self, namespace: pulumi.Input[str], istiod_values: values.Values, depends_on: Sequence[pulumi.Resource]
+    ) -> kubernetes.helm.v3.Release:
+        # The revision is in both names, so that another one can stand beside it.
+        role = f"istiod-{self._config.revision}"
+        return self._release(
+            role, "istiod", name=role, namespace=namespace, values=istiod_values, depends_on=depends_on
+        )
+
+
+class ControlPlane(IstioSystem):
+    """istiod in one cluster, and what it needs before it starts.
+
+    The order is: the namespace with its network's label, `cacerts` (istiod makes a root of its own without it), base,
+    the node agent where asked for, istiod. Taken down, it goes the same way back and leaves nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: MeshConfig,
+        *,
+        trust: TrustConfig,
+        cluster: Cluster,
+        intermediate: Intermediate,
+        declared: Declared = NOTHING,
+        serves_remotes: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`serves_remotes`: whether it is the control plane of other clusters too."""
+        super().__init__(name, config, trust=trust, cluster=cluster, opts=opts)
+        namespace = self._make_namespace()
         cacerts = kubernetes.core.v1.Secret(
             child(name, "cacerts"),
-            metadata={"name": "cacerts", "namespace": namespace_name, "labels": labels},
+            metadata={
+                "name": "cacerts",
+                "namespace": namespace,
+                "labels": common_labels("control-plane", mesh_id=config.id),
+            },
             type="Opaque",
             data={
                 "ca-cert.pem": secret_value(intermediate.certificate),
@@ -88,49 +183,89 @@ class ControlPlane(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider),
         )
-        base = release(
-            child(name, "base"),
-            config,
-            "base",
-            name="istio-base",
-            namespace=namespace_name,
-            values=values.base_values(config),
-            parent=self,
-            provider=cluster.provider,
-            post_render=REMOVE_KEEP_POLICY,
-        )
-        before_istiod: list[pulumi.Resource] = [cacerts, base]
-        if config.cni:
-            before_istiod.append(
-                release(
-                    child(name, "cni"),
-                    config,
-                    "cni",
-                    name="istio-cni",
-                    namespace=namespace_name,
-                    values=values.cni_values(config),
-                    parent=self,
-                    provider=cluster.provider,
-                    depends_on=[base],
-                )
-            )
-        istiod = release(
-            # The revision is in both names, so that another one can stand beside it.
-            child(name, f"istiod-{config.revision}"),
-            config,
-            "istiod",
-            name=f"istiod-{config.revision}",
-            namespace=namespace_name,
-            values=values.istiod_values(
+        base = self._base(namespace, values.base_values(config))
+        istiod = self._istiod(
+            namespace,
+            values.istiod_values(
                 config,
                 trust,
                 cluster=cluster.name,
                 network=cluster.network,
                 declared=declared,
+                serves_remotes=serves_remotes,
             ),
-            parent=self,
-            provider=cluster.provider,
-            depends_on=before_istiod,
+            [cacerts, *base],
         )
         self.ready = (istiod,)
         self.register_outputs({"namespace": self.namespace, "version": self.version})
+
+
+class RemoteControlPlane(IstioSystem):
+    """The way of one remote cluster to the istiod of its primary, which injects, configures and signs for its pods.
+
+    There is no istiod here, and no authority. The order is: the namespace, which names the primary; base and the
+    webhooks, which lead to the primary's east-west gateway; the primary's remote secret, from which on its istiod
+    gives its roots to the namespaces here and its certificate to the webhooks; and the first answer of a webhook.
+    """
+
+    token: kubernetes.core.v1.Secret
+    """The token by which the primary reads this cluster, and other control planes may."""
+
+    def __init__(
+        self,
+        name: str,
+        config: MeshConfig,
+        *,
+        trust: TrustConfig,
+        cluster: Cluster,
+        primary: Cluster,
+        primary_address: pulumi.Input[str],
+        root_certificates: pulumi.Input[str],
+        exposed: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`primary_address`: of its east-west gateway; `exposed`: what has that lead to its istiod."""
+        super().__init__(name, config, trust=trust, cluster=cluster, opts=opts)
+        # istiod looks for its own name there, once, when it is given the remote secret.
+        namespace = self._make_namespace({"topology.istio.io/controlPlaneClusters": primary.name})
+        base = self._base(namespace, values.remote_base_values(config, root_certificates=root_certificates))
+        address = pulumi.Output.from_input(primary_address).apply(lambda known: _present(known, primary.name))
+        istiod = self._istiod(
+            namespace,
+            values.remote_istiod_values(config, trust, cluster=cluster.name, network=cluster.network, address=address),
+            [*base, *exposed],
+        )
+        self.token = reader_token(
+            child(name, "token"),
+            trust.remote_tokens,
+            namespace=NAMESPACE,
+            account=READER_ACCOUNT,
+            # The chart istiod gives the account its rights, which are more than a peer's.
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=[istiod]),
+        )
+        attached = remote_secret(
+            child(name, f"in-{primary.name}"),
+            self.token,
+            read=cluster,
+            namespace=NAMESPACE,
+            opts=pulumi.ResourceOptions(parent=self, provider=primary.provider, depends_on=list(exposed)),
+        )
+        answered = Injection(
+            child(name, "injection"),
+            access=cluster.access,
+            cluster=cluster.name,
+            primary=primary.name,
+            revision=config.revision,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[attached]),
+        )
+        self.ready = (istiod, attached, answered)
+        self.register_outputs({"namespace": self.namespace, "version": self.version})
+
+
+def _present(address: str, primary: str) -> str:
+    if not address:
+        raise pulumi.RunError(
+            f"The east-west gateway of {primary} has no address, by which its remote clusters reach its istiod. See "
+            f"why: `kubectl get service -n {NAMESPACE} istio-eastwestgateway` and its events, in {primary}."
+        )
+    return address

@@ -8,7 +8,7 @@ from components.config.gateways import GatewaysConfig
 from components.config.mesh import MeshConfig
 from components.mesh import values
 from components.mesh.charts import LOAD_BALANCER_TIMEOUT_SECONDS, release
-from components.mesh.control_plane import ControlPlane
+from components.mesh.control_plane import IstioSystem
 from components.naming import child, common_labels, type_token
 
 INGRESS_NAMESPACE = "istio-ingress"
@@ -46,9 +46,11 @@ class MeshGateways(pulumi.ComponentResource):
         *,
         mesh: MeshConfig,
         cluster: Cluster,
-        control_plane: ControlPlane,
+        control_plane: IstioSystem,
+        serves_remotes: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`serves_remotes`: whether remote clusters come to the control plane by the gateway between networks."""
         super().__init__(type_token("mesh", "MeshGateways"), name, None, opts)
         self.ingress_namespace = INGRESS_NAMESPACE
         namespace = kubernetes.core.v1.Namespace(
@@ -83,6 +85,7 @@ class MeshGateways(pulumi.ComponentResource):
                 release=EAST_WEST_RELEASE,
                 proxy=control_plane.proxy_digest,
                 network=cluster.network,
+                serves_remotes=serves_remotes,
             ),
             parent=self,
             provider=cluster.provider,

@@ -7,10 +7,13 @@ root by the istiod chart, and are written there directly; the gateway chart's sc
 it has given them its certificate. With Fail from the start the first Istio resource can be refused before that.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
+
+import pulumi
 
 from components.config.declared import NOTHING, Declared
 from components.config.defaults import EGRESS_MODE
@@ -23,6 +26,18 @@ Values = dict[str, Any]
 
 PROXY_ANNOTATION = "istio-mesh/proxy"
 """On gateways' pods: a digest of what istiod's webhook makes them of."""
+
+REMOTE_PROFILE = "remote"
+"""The charts' profile of a cluster whose istiod is elsewhere."""
+
+_PRIMARY_PORTS = (
+    ("status-port", 15021, 15021),
+    ("tls", 15443, 15443),
+    ("tls-istiod", 15012, 15012),
+    ("tls-webhook", 15017, 15017),
+    ("https-webhook", 443, 15017),
+)
+"""Name, port and target port at the east-west gateway of a cluster whose istiod serves others."""
 
 DEFAULT_TAG = "default"
 """Revision tag of the namespaces labelled `istio-injection: enabled`."""
@@ -46,6 +61,16 @@ def base_values(mesh: MeshConfig) -> Values:
     }
 
 
+def remote_base_values(mesh: MeshConfig, *, root_certificates: pulumi.Input[str]) -> Values:
+    """Chart `base` for a remote cluster, with the roots (PEM) by which its API server knows the primary's istiod.
+
+    istiod gives its certificate to the validation webhook of its own cluster alone. Given here, the chart's policy is
+    Fail from the start.
+    """
+    bundle = pulumi.Output.from_input(root_certificates).apply(lambda pem: base64.b64encode(pem.encode()).decode())
+    return {**base_values(mesh), "profile": REMOTE_PROFILE, "base": {"validationCABundle": bundle}}
+
+
 def cni_values(mesh: MeshConfig) -> Values:
     """Chart `cni`: the node agent that redirects the traffic of pods, which then need no NET_ADMIN."""
     return {"global": _images(mesh)}
@@ -58,8 +83,13 @@ def istiod_values(
     cluster: str,
     network: str,
     declared: Declared = NOTHING,
+    serves_remotes: bool = False,
 ) -> Values:
-    """Chart `istiod` for the cluster named `cluster` on `network`."""
+    """Chart `istiod` for the cluster named `cluster` on `network`.
+
+    With `serves_remotes` it also gives roots to the namespaces of clusters that name it, and its certificate to their
+    webhooks.
+    """
     size = mesh.istiod
     fixed = size.replicas.min == size.replicas.max
     return {
@@ -88,8 +118,46 @@ def istiod_values(
             "network": network,
             "multiCluster": {"clusterName": cluster},
             "proxy": {"resources": resource_values(mesh.proxies.resources)},
+            **({"externalIstiod": True} if serves_remotes else {}),
         },
     }
+
+
+def remote_istiod_values(
+    mesh: MeshConfig, trust: TrustConfig, *, cluster: str, network: str, address: pulumi.Input[str]
+) -> Values:
+    """Chart `istiod` for a remote cluster, whose istiod is at `address` (IP or host name): all but istiod itself.
+
+    That is the Service by which proxies and API server find it, the webhooks that inject, and the rights of the
+    account that it comes with.
+    """
+    return {
+        "profile": REMOTE_PROFILE,
+        "revision": mesh.revision,
+        "revisionTags": [DEFAULT_TAG],
+        # What istiod is to put into pods of this cluster, which does not ask by itself.
+        "istiodRemote": {"injectionPath": f"/inject/cluster/{cluster}/net/{network}"},
+        # The profile leaves it out. istiod reads the trust domain of each remote cluster's workloads there, and takes
+        # `cluster.local` where there is none: no proxy would then accept the certificate of a pod here.
+        "configMap": True,
+        "meshConfig": {
+            "trustDomain": trust.trust_domain,
+            # The chart forgets the revision in it.
+            "defaultConfig": {"discoveryAddress": f"{istiod_host(mesh)}:15012"},
+        },
+        "global": {
+            "enableReaderRBAC": True,
+            "meshID": mesh.id,
+            "network": network,
+            "multiCluster": {"clusterName": cluster},
+            "remotePilotAddress": address,
+        },
+    }
+
+
+def istiod_host(mesh: MeshConfig) -> str:
+    """Name of istiod, of its own cluster or another one, in every cluster: what proxies and API servers ask for."""
+    return f"istiod-{mesh.revision}.istio-system.svc"
 
 
 def proxy_digest(mesh: MeshConfig, trust: TrustConfig, *, network: str) -> str:
@@ -108,14 +176,30 @@ def ingress_values(mesh: MeshConfig, config: IngressConfig, *, release: str, pro
     return _gateway(mesh, config, release, proxy)
 
 
-def east_west_values(mesh: MeshConfig, config: EastWestConfig, *, release: str, proxy: str, network: str) -> Values:
+def east_west_values(
+    mesh: MeshConfig, config: EastWestConfig, *, release: str, proxy: str, network: str, serves_remotes: bool = False
+) -> Values:
     """Chart `gateway` for requests from other networks, installed as `release`; `proxy` is a `proxy_digest`.
 
     `networkGateway` labels its Service for istiod, which reads the network's address from it, and opens 15443.
     """
+    values = _gateway(mesh, config, release, proxy)
+    if not serves_remotes:
+        return {**values, "networkGateway": network}
+    # The same written out, because the chart's word for it takes no port more. An API server goes to a Service of type
+    # ExternalName, which the chart makes where the load balancer has a name, at 443 alone (k8s.io/apiserver,
+    # pkg/util/proxy); at an address it goes to 15017.
     return {
-        **_gateway(mesh, config, release, proxy),
-        "networkGateway": network,
+        **values,
+        "labels": {"topology.istio.io/network": network},
+        "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": network},
+        "service": {
+            **values["service"],
+            "ports": [
+                {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
+                for name, port, target in _PRIMARY_PORTS
+            ],
+        },
     }
 
 

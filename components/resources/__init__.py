@@ -3,7 +3,7 @@
 from components.resources.access import Access
 from components.resources.egress import Egress
 from components.resources.extensions import Extensions
-from components.resources.gateway import CrossNetworkGateway, IngressCertificates, IngressGateways
+from components.resources.gateway import CrossNetworkGateway, IngressCertificates, IngressGateways, IstiodGateway
 from components.resources.namespaces import MeshNamespaces, Scopes
 from components.resources.objects import OwnObjects
 from components.resources.routing import Routing
@@ -18,6 +18,7 @@ __all__ = [
     "Extensions",
     "IngressCertificates",
     "IngressGateways",
+    "IstiodGateway",
     "MeshNamespaces",
     "MeshSecurity",
     "MeshTelemetry",

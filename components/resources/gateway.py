@@ -10,15 +10,24 @@ import pulumi_kubernetes as kubernetes
 from components.clusters.cluster import Cluster
 from components.config.gateways import CertManagerTls, IngressConfig, ServerConfig
 from components.config.mesh import MeshConfig
+from components.config.names import CLUSTER_DOMAIN
 from components.config.values import Duration
 from components.encoding import secret_value
-from components.mesh.control_plane import ControlPlane
+from components.mesh.control_plane import NAMESPACE, IstioSystem
 from components.mesh.gateways import MeshGateways
+from components.mesh.values import istiod_host
 from components.naming import child, common_labels, type_token
+from components.resources.objects import IstioObject, create
 from components.trust.generated import RootCertificate, ServerCertificate
 
 AUTHORITY_LIFETIME = Duration.parse("3650d")
 """Validity of the authority that signs generated certificates of hosts: clients of a trial are given it once."""
+
+ISTIOD_GATEWAY = "istiod-gateway"
+"""Name of the Gateway by which remote clusters reach istiod, and of its VirtualService."""
+
+_ISTIOD_PORTS = (("tls-istiod", 15012, 15012), ("tls-webhook", 15017, 443))
+"""Name and number of the Gateway's ports, with the port of istiod's Service behind each."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +91,13 @@ class IngressCertificates(pulumi.ComponentResource):
 
 
 class IngressGateways(pulumi.ComponentResource):
-    """The ingress gateway's Gateway resource in one cluster, and the Secrets with its hosts' certificates."""
+    """The ingress gateway's Gateway resource in one cluster, and the Secrets with its hosts' certificates.
+
+    A remote cluster has the Secrets alone: its primary's Gateway is for the gateways of both.
+    """
 
     ready: tuple[pulumi.Resource, ...]
-    """What serves the hosts; nothing when none is configured."""
+    """What serves the hosts; nothing when none is configured, or another cluster's does."""
 
     def __init__(
         self,
@@ -132,7 +144,8 @@ class IngressGateways(pulumi.ComponentResource):
                         opts=children,
                     )
                 )
-        if config.servers:
+        # istiod finds the certificates in the cluster of the gateway's pods, and what they serve in its own.
+        if config.servers and cluster.primary is None:
             gateway = kubernetes.apiextensions.CustomResource(
                 child(name, "gateway"),
                 api_version="networking.istio.io/v1",
@@ -159,7 +172,7 @@ class CrossNetworkGateway(pulumi.ComponentResource):
         *,
         mesh: MeshConfig,
         cluster: Cluster,
-        control_plane: ControlPlane,
+        control_plane: IstioSystem,
         gateways: MeshGateways,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -179,6 +192,35 @@ class CrossNetworkGateway(pulumi.ComponentResource):
             ),
         )
         self.ready = (gateway,)
+        self.register_outputs({})
+
+
+class IstiodGateway(pulumi.ComponentResource):
+    """What the east-west gateway of a primary lets through to its istiod: connections of its remote clusters."""
+
+    ready: tuple[pulumi.Resource, ...]
+    """The way to istiod, done after its Envoy has an address."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        mesh: MeshConfig,
+        cluster: Cluster,
+        control_plane: IstioSystem,
+        gateways: MeshGateways,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(type_token("resources", "IstiodGateway"), name, None, opts)
+        self.ready = create(
+            self,
+            name,
+            istiod_objects(mesh, cluster.network),
+            labels=common_labels("east-west", mesh_id=mesh.id),
+            cluster=cluster,
+            depends_on=[*control_plane.ready, *gateways.east_west_ready],
+            namespaces={},
+        )
         self.register_outputs({})
 
 
@@ -234,6 +276,50 @@ def cross_network_spec() -> dict[str, Any]:
                 "hosts": ["*.local"],
                 "tls": {"mode": "AUTO_PASSTHROUGH"},
             }
+        ],
+    }
+
+
+def istiod_objects(mesh: MeshConfig, network: str) -> list[IstioObject]:
+    """The Gateway and the VirtualService by which remote clusters reach the istiod of the cluster on `network`."""
+    host = istiod_host(mesh)
+    return [
+        IstioObject("Gateway", NAMESPACE, ISTIOD_GATEWAY, istiod_gateway_spec(host, network)),
+        IstioObject("VirtualService", NAMESPACE, ISTIOD_GATEWAY, istiod_route_spec(host)),
+    ]
+
+
+def istiod_gateway_spec(host: str, network: str) -> dict[str, Any]:
+    """The Gateway of istiod, which is asked for as `host`: passes its TLS on, unopened, and nothing else.
+
+    On the pods of this network alone: Istio gives a Gateway to the gateways of remote clusters too.
+    """
+    return {
+        "selector": {"istio": "eastwestgateway", "topology.istio.io/network": network},
+        "servers": [
+            {
+                "port": {"number": port, "name": name, "protocol": "TLS"},
+                "hosts": [host],
+                "tls": {"mode": "PASSTHROUGH"},
+            }
+            for name, port, _ in _ISTIOD_PORTS
+        ],
+    }
+
+
+def istiod_route_spec(host: str) -> dict[str, Any]:
+    """The VirtualService from that Gateway to istiod's Service, for configuration and certificates, and webhooks."""
+    return {
+        "hosts": [host],
+        "gateways": [ISTIOD_GATEWAY],
+        # Nobody but the gateway has a use for it.
+        "exportTo": ["."],
+        "tls": [
+            {
+                "match": [{"port": port, "sniHosts": [host]}],
+                "route": [{"destination": {"host": f"{host}.{CLUSTER_DOMAIN}", "port": {"number": target}}}],
+            }
+            for _, port, target in _ISTIOD_PORTS
         ],
     }
 

@@ -10,7 +10,7 @@ from components.clusters.cluster import Cluster
 from components.config.mesh import MeshConfig
 from components.config.names import CLUSTER_DOMAIN
 from components.config.platform import Platform, Service
-from components.mesh.control_plane import NAMESPACE, ControlPlane
+from components.mesh.control_plane import NAMESPACE, IstioSystem
 from components.naming import child, common_labels, type_token
 from components.resources.objects import IstioObject, Spec, create
 
@@ -31,7 +31,7 @@ class MeshNamespaces(pulumi.ComponentResource):
         platform: Platform,
         *,
         cluster: Cluster,
-        control_plane: ControlPlane,
+        control_plane: IstioSystem,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(type_token("resources", "MeshNamespaces"), name, None, opts)
@@ -72,16 +72,20 @@ class Scopes(pulumi.ComponentResource):
         cluster: Cluster,
         namespaces: Mapping[str, kubernetes.core.v1.Namespace],
         depends_on: Sequence[pulumi.Resource],
+        configured: Platform | None = None,
         always: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`always`: hosts that every proxy has to know: collectors of traces."""
+        """`always`: hosts that every proxy has to know: collectors of traces.
+
+        `platform` is as the cluster has it, `configured` as its control plane is told it; default: the same.
+        """
         super().__init__(type_token("resources", "Scopes"), name, None, opts)
         labels = common_labels("scopes", mesh_id=mesh.id)
         create(
             self,
             name,
-            scope_objects(platform, cluster.name, always),
+            scope_objects(configured or platform, cluster.name, always) if cluster.primary is None else [],
             labels=labels,
             cluster=cluster,
             depends_on=depends_on,

@@ -12,7 +12,7 @@ import pulumi_kubernetes as kubernetes
 from components.clusters.cluster import Cluster
 from components.config.mesh import MeshConfig
 from components.config.security import PermissiveConfig, SecurityConfig
-from components.mesh.control_plane import ControlPlane
+from components.mesh.control_plane import IstioSystem
 from components.naming import DNS_LABEL_LIMIT, child, common_labels, type_token
 
 _DIGEST = 6
@@ -24,7 +24,7 @@ class MeshSecurity(pulumi.ComponentResource):
 
     A namespace that an exception names is made, with injection, so that the exception is there before the workload
     is. It stays when the exception or the stack goes: what runs in it is other people's. One in which a service is
-    declared is MeshNamespaces'.
+    declared is MeshNamespaces'. A remote cluster has the namespaces alone: its policies are in its primary.
     """
 
     namespaces: Mapping[str, kubernetes.core.v1.Namespace]
@@ -37,7 +37,7 @@ class MeshSecurity(pulumi.ComponentResource):
         *,
         mesh: MeshConfig,
         cluster: Cluster,
-        control_plane: ControlPlane,
+        control_plane: IstioSystem,
         namespaces: Mapping[str, kubernetes.core.v1.Namespace] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -46,9 +46,9 @@ class MeshSecurity(pulumi.ComponentResource):
         labels = common_labels("security", mesh_id=mesh.id)
         # After istiod: Istio's resources are refused and pods not injected before.
         children = pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(control_plane.ready))
-        self._policy(
-            child(name, "strict"), "default", control_plane.namespace, labels, {"mtls": {"mode": "STRICT"}}, children
-        )
+        if cluster.primary is None:
+            strict = {"mtls": {"mode": "STRICT"}}
+            self._policy(child(name, "strict"), "default", control_plane.namespace, labels, strict, children)
         others = namespaces or {}
         # Where a service was declared in it, it was MeshNamespaces': to make it anew would take away all that is in it.
         former = pulumi.create_urn(child(cluster.name, "namespaces"), type_token("resources", "MeshNamespaces"))
@@ -68,7 +68,7 @@ class MeshSecurity(pulumi.ComponentResource):
             )
             for namespace in sorted({entry.namespace for entry in config.permissive} - set(others))
         }
-        for entry in config.permissive:
+        for entry in config.permissive if cluster.primary is None else ():
             physical = policy_name(entry)
             self._policy(
                 child(name, f"{entry.namespace}-{physical}"),

@@ -16,15 +16,17 @@ from components.naming import child, type_token
 
 if TYPE_CHECKING:
     # The mesh is built on this room's authorities, and these secrets on the mesh: at run time it would be a circle.
-    from components.mesh.control_plane import ControlPlane
+    from components.mesh.control_plane import IstioSystem
 
 
 class RemoteSecrets(pulumi.ComponentResource):
-    """One token for each cluster and one remote secret for each ordered pair of clusters.
+    """One token for each cluster that a peer may read, one remote secret for each cluster and control plane besides.
 
     Raising `generation` gives the tokens another name in the cluster. A token is then replaced, and the engine's order
     of a replacement does the rotation: the new token is made, then the remote secrets that hold it are updated in place
     and istiods take them, and only when all of that has succeeded is the old token deleted and refused from then on.
+
+    A remote cluster has its token already, since its own primary reads it from the first moment on.
     """
 
     tokens: Mapping[str, kubernetes.core.v1.Secret]
@@ -39,67 +41,94 @@ class RemoteSecrets(pulumi.ComponentResource):
         config: RemoteTokensConfig,
         *,
         clusters: Sequence[Cluster],
-        control_planes: "Mapping[str, ControlPlane]",
+        control_planes: "Mapping[str, IstioSystem]",
         gateways: Mapping[str, Sequence[pulumi.Resource]],
+        tokens: Mapping[str, kubernetes.core.v1.Secret] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`gateways`, by cluster name, must have their addresses before any peer reads that cluster.
 
         istiod takes the endpoints of a network without a known gateway for directly reachable, and requests to them
-        would hang.
+        would hang. `tokens` are those of remote clusters, by their names.
         """
         super().__init__(type_token("trust", "RemoteSecrets"), name, None, opts)
+        primaries = [cluster for cluster in clusters if cluster.primary is None]
+        # Nobody reads the only primary of remote clusters. One alone is ready for its first peer.
+        unread = len(primaries) == 1 < len(clusters)
         self.tokens = {
-            cluster.name: self._token(child(name, f"token-{cluster.name}"), config, cluster, control_planes)
-            for cluster in clusters
+            **{
+                cluster.name: reader_token(
+                    child(name, f"token-{cluster.name}"),
+                    config,
+                    namespace=control_planes[cluster.name].namespace,
+                    account=control_planes[cluster.name].reader_account,
+                    opts=pulumi.ResourceOptions(
+                        parent=self, provider=cluster.provider, depends_on=[control_planes[cluster.name]]
+                    ),
+                )
+                for cluster in ([] if unread else primaries)
+            },
+            **(tokens or {}),
         }
         self.remote_secrets = {
-            (read.name, peer.name): self._remote_secret(
-                child(name, f"{read.name}-in-{peer.name}"), read, peer, control_planes[peer.name], gateways[read.name]
+            (read.name, peer.name): remote_secret(
+                child(name, f"{read.name}-in-{peer.name}"),
+                self.tokens[read.name],
+                read=read,
+                namespace=control_planes[peer.name].namespace,
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    provider=peer.provider,
+                    depends_on=[control_planes[peer.name], *gateways[read.name]],
+                ),
             )
             for read, peer in permutations(clusters, 2)
+            if peer.primary is None and read.primary != peer.name
         }
         self.register_outputs({})
 
-    def _token(
-        self, name: str, config: RemoteTokensConfig, cluster: Cluster, control_planes: "Mapping[str, ControlPlane]"
-    ) -> kubernetes.core.v1.Secret:
-        control_plane = control_planes[cluster.name]
-        return kubernetes.core.v1.Secret(
-            name,
-            metadata={
-                "name": token_name(config.generation),
-                "namespace": control_plane.namespace,
-                "annotations": {"kubernetes.io/service-account.name": control_plane.reader_account},
-            },
-            type="kubernetes.io/service-account-token",
-            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=[control_plane]),
-        )
 
-    def _remote_secret(
-        self,
-        name: str,
-        read: Cluster,
-        peer: Cluster,
-        control_plane: "ControlPlane",
-        gateways: Sequence[pulumi.Resource],
-    ) -> kubernetes.core.v1.Secret:
-        content = pulumi.Output.all(data=self.tokens[read.name].data, server=read.api_server).apply(
-            lambda known: kubeconfig(read.name, server=known["server"], token_data=known["data"])
-        )
-        return kubernetes.core.v1.Secret(
-            name,
-            metadata={
-                "name": f"istio-remote-secret-{read.name}",
-                "namespace": control_plane.namespace,
-                "labels": {"istio/multiCluster": "true"},
-                "annotations": {"networking.istio.io/cluster": read.name},
-            },
-            type="Opaque",
-            # The key is the name under which istiod knows the cluster, and must be its clusterName.
-            data={read.name: secret_value(content)},
-            opts=pulumi.ResourceOptions(parent=self, provider=peer.provider, depends_on=[control_plane, *gateways]),
-        )
+def reader_token(
+    name: str, config: RemoteTokensConfig, *, namespace: str, account: str, opts: pulumi.ResourceOptions
+) -> kubernetes.core.v1.Secret:
+    """The token of the service account `account`, by which istiods of other clusters read this one."""
+    return kubernetes.core.v1.Secret(
+        name,
+        metadata={
+            "name": token_name(config.generation),
+            "namespace": namespace,
+            "annotations": {"kubernetes.io/service-account.name": account},
+        },
+        type="kubernetes.io/service-account-token",
+        opts=opts,
+    )
+
+
+def remote_secret(
+    name: str,
+    token: kubernetes.core.v1.Secret,
+    *,
+    read: Cluster,
+    namespace: str,
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.core.v1.Secret:
+    """The remote secret by which an istiod in `namespace`, of the cluster that `opts` name, reads `read`."""
+    content = pulumi.Output.all(data=token.data, server=read.api_server).apply(
+        lambda known: kubeconfig(read.name, server=known["server"], token_data=known["data"])
+    )
+    return kubernetes.core.v1.Secret(
+        name,
+        metadata={
+            "name": f"istio-remote-secret-{read.name}",
+            "namespace": namespace,
+            "labels": {"istio/multiCluster": "true"},
+            "annotations": {"networking.istio.io/cluster": read.name},
+        },
+        type="Opaque",
+        # The key is the name under which istiod knows the cluster, and must be its clusterName.
+        data={read.name: secret_value(content)},
+        opts=opts,
+    )
 
 
 def token_name(generation: int) -> str:

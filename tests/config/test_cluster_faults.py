@@ -214,6 +214,67 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "remote to itself",
+        {"clusters.1.primary": "usw2"},
+        [
+            (
+                "istio-mesh:clusters[1].primary: `usw2` is the cluster itself. It would be remote to an istiod that it "
+                "does not have. Leave `primary` out: the cluster then has an istiod of its own."
+            ),
+        ],
+    ),
+    (
+        "primary misspelt",
+        {"clusters.1.primary": "use2"},
+        [
+            (
+                "istio-mesh:clusters[1].primary: there is no cluster `use2`. No istiod would serve the cluster, and no "
+                "pod in it could join the mesh. Did you mean `use1`?"
+            ),
+        ],
+    ),
+    (
+        "primary that no cluster is",
+        {"clusters.1.primary": "frankfurt"},
+        [
+            (
+                "istio-mesh:clusters[1].primary: there is no cluster `frankfurt`. No istiod would serve the cluster, "
+                "and no pod in it could join the mesh. Name a cluster of this list that has no `primary`."
+            ),
+        ],
+    ),
+    (
+        "primary in capitals",
+        {"clusters.1.primary": "USE1"},
+        [
+            (
+                "istio-mesh:clusters[1].primary: `USE1` is not a DNS label. Kubernetes refuses it as a name (RFC "
+                "1123). Use at most 63 lower-case letters, digits and inner hyphens, as in `use1`."
+            ),
+        ],
+    ),
+    (
+        "primary as a list",
+        {"clusters.1.primary": ["use1"]},
+        [
+            ("istio-mesh:clusters[1].primary: it is a list, not a text. Nothing can be made of it. Write a text."),
+        ],
+    ),
+    (
+        "all remote, each to the other",
+        {"clusters.0.primary": "usw2", "clusters.1.primary": "use1"},
+        [
+            (
+                "istio-mesh:clusters[0].primary: `usw2` is itself a remote of `use1`. It has no istiod that could "
+                "serve another cluster. Take `primary` out of the one that is to have an istiod."
+            ),
+            (
+                "istio-mesh:clusters[1].primary: `use1` is itself a remote of `usw2`. It has no istiod that could "
+                "serve another cluster. Take `primary` out of the one that is to have an istiod."
+            ),
+        ],
+    ),
+    (
         "several at once",
         {"clusters.0.name": "USE1", "clusters.1.existing.context": "prod", "clusters.1.zone": "a"},
         [
@@ -227,7 +288,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
             ),
             (
                 "istio-mesh:clusters[1].zone: there is no key `zone`. It would be ignored, and the stack would "
-                "not be what its file says. Known here: `name`, `region`, `network`, `existing`."
+                "not be what its file says. Known here: `name`, `region`, `network`, `primary`, `existing`."
             ),
         ],
     ),
@@ -239,6 +300,48 @@ def test_a_fault_is_told_with_path_cause_consequence_and_cure(
     tmp_path: Path, changes: dict[str, Any], faults: list[str]
 ) -> None:
     assert faults_of(tmp_path, changes) == faults
+
+
+def test_a_remote_of_a_remote_is_told_which_one_is_the_primary(tmp_path: Path) -> None:
+    changes = {"clusters.1.primary": "use1", "clusters.2.primary": "usw2"}
+    assert faults_of(tmp_path, changes, clusters=("use1", "usw2", "euc1")) == [
+        "istio-mesh:clusters[2].primary: `usw2` is itself a remote of `use1`. It has no istiod that could serve "
+        "another cluster. Name `use1`."
+    ]
+
+
+def test_three_that_name_each_other_have_no_control_plane(tmp_path: Path) -> None:
+    changes = {"clusters.0.primary": "usw2", "clusters.1.primary": "euc1", "clusters.2.primary": "use1"}
+    found = faults_of(tmp_path, changes, clusters=("use1", "usw2", "euc1"))
+    assert len(found) == 3
+    assert all(fault.endswith("Take `primary` out of the one that is to have an istiod.") for fault in found)
+
+
+def test_a_primary_with_a_fault_elsewhere_is_a_cluster_all_the_same(tmp_path: Path) -> None:
+    found = faults_of(tmp_path, {"clusters.0.existing.context": "prod", "clusters.1.primary": "use1"})
+    assert [fault.partition(":")[2].partition(":")[0] for fault in found] == ["clusters[0].existing.context"]
+
+
+@pytest.mark.parametrize(
+    "primaries",
+    [
+        {"clusters.1.primary": "use1"},
+        {"clusters.0.primary": "usw2"},
+        {"clusters.1.primary": "use1", "clusters.2.primary": "use1"},
+        {"clusters.2.primary": "use1", "clusters.3.primary": "usw2"},
+    ],
+    ids=["one remote", "the remote first", "two remotes of one", "two primaries with one each"],
+)
+def test_primaries_with_remotes_can_be_said(tmp_path: Path, primaries: dict[str, str]) -> None:
+    assert faults_of(tmp_path, primaries, clusters=("use1", "usw2", "euc1", "apse1")) == []
+
+
+def test_the_only_primary_is_read_by_nobody_and_its_remote_is(tmp_path: Path) -> None:
+    loopback = "https://127.0.0.1:6443"
+    remote = {"clusters.1.primary": "use1"}
+    assert faults_of(tmp_path, {**remote, "clusters.0.existing.apiServer": loopback}) == []
+    (found,) = faults_of(tmp_path, {**remote, "clusters.1.existing.apiServer": loopback})
+    assert found.startswith("istio-mesh:clusters[1].existing.apiServer: ")
 
 
 @pytest.mark.parametrize(

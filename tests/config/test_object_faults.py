@@ -53,6 +53,27 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "remote without its primary",
+        {**objects("EnvoyFilter", {}, clusters=["usw2"]), "clusters.1.primary": "use1"},
+        [
+            "istio-mesh:objects[0].clusters: `usw2` is named without `use1`. The istiod of `use1` serves both, and the "
+            "object would hold in both. Name both of them, and choose the pods by the object's own selector."
+        ],
+    ),
+    (
+        "primary without its remote",
+        {**objects("EnvoyFilter", {}, clusters=["use1"]), "clusters.1.primary": "use1"},
+        [
+            "istio-mesh:objects[0].clusters: `use1` is named without `usw2`. The istiod of `use1` serves both, and the "
+            "object would hold in both. Name both of them, and choose the pods by the object's own selector."
+        ],
+    ),
+    (
+        "primary and remote",
+        {**objects("EnvoyFilter", {}, clusters=["usw2", "use1"]), "clusters.1.primary": "use1"},
+        [],
+    ),
+    (
         "object twice",
         {"objects": FILTER["objects"] * 2},
         [

@@ -193,3 +193,12 @@ def test_a_right_one_is_taken_and_its_keys_are_not_shown(tmp_path: Path) -> None
     given = config.trust.root.provided.intermediates["use1"].private_key
     assert given.get_secret_value() == intermediate("use1", ROOT).key
     assert "PRIVATE KEY" not in repr(config), "a model in a log or a traceback must not show a key"
+
+
+def test_a_remote_cluster_has_no_intermediate_of_its_own(tmp_path: Path) -> None:
+    changes = {"clusters.1.primary": "use1", "trust": provided(ROOT, use1=USE1)}
+    assert faults_of(tmp_path, changes) == []
+    assert faults_of(tmp_path, {**changes, "trust": provided(ROOT, use1=USE1, usw2=USW2)}) == [
+        f"{AT}.intermediates.usw2: `usw2` is a remote cluster: the istiod of `use1` signs for its workloads. A key "
+        "that nothing uses would be kept in the stack. Take it out."
+    ]

@@ -222,3 +222,37 @@ def test_figures_must_be_json(pytester: pytest.Pytester) -> None:
     )
     assert document["rows"][0]["verdict"] == "failed"
     assert "JSON serializable" in document["rows"][0]["reason"]
+
+
+LONG = """
+import pytest
+@pytest.mark.full
+@pytest.mark.proof("C4", "one control plane for two regions")
+def test_long():
+    pass
+@pytest.mark.proof("C3", "both regions answer")
+def test_short():
+    pass
+"""
+
+
+def test_a_long_proof_runs_only_when_it_is_asked_for(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FULL", raising=False)
+    result, document = prove(pytester, LONG)
+    assert (result.ret, verdicts(document)) == (0, {"C3": "proven"})
+    monkeypatch.setenv("FULL", "1")
+    result, document = prove(pytester, LONG)
+    assert (result.ret, verdicts(document)) == (0, {"C3": "proven", "C4": "proven"})
+    assert next(row["command"] for row in document["rows"] if row["id"] == "C4").startswith("FULL=1 python -m pytest ")
+
+
+@pytest.mark.parametrize("full", ["", "0"])
+def test_a_long_proof_that_is_promised_and_left_out_is_not_proven(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    monkeypatch.setenv("FULL", full)
+    result, document = prove(pytester, LONG, "--promised", "C3,C4")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert verdicts(document) == {"C3": "proven", "C4": "not run"}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from tests.lab.promises import PROMISED
+from tests.lab.__main__ import command
+from tests.lab.promises import promised
 
 PROOFS = Path(__file__).parent.parent / "lab"
+PROMISED = promised(full=True)
 
 
 class _Collected:
@@ -22,7 +25,8 @@ class _Collected:
 def proofs() -> tuple[pytest.Item, ...]:
     collected = _Collected()
     bare = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist", "-q")
-    code = pytest.main([*bare, "--collect-only", str(PROOFS)], plugins=[collected])
+    with patch.dict("os.environ", FULL="1"):
+        code = pytest.main([*bare, "--collect-only", str(PROOFS)], plugins=[collected])
     assert code == pytest.ExitCode.OK, f"the proofs cannot be collected: pytest ended with {code}"
     return collected.items
 
@@ -39,3 +43,10 @@ def test_no_test_among_the_proofs_is_without_a_row(proofs: tuple[pytest.Item, ..
 def test_no_row_is_proven_that_was_not_promised(proofs: tuple[pytest.Item, ...]) -> None:
     marked = {marker.args[0] for item in proofs if (marker := item.get_closest_marker("proof"))}
     assert marked - set(PROMISED) == set()
+
+
+def test_a_whole_run_promises_the_long_rows_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, long in (("", False), ("1", True)):
+        monkeypatch.setenv("FULL", value)
+        words = command([])
+        assert ("C4" in words[words.index("--promised") + 1].split(",")) is long

@@ -1,7 +1,8 @@
 """Runs the proofs against the running lab: `python -m tests.lab [options of pytest]`.
 
 All of them, with the promised rows and the evidence file. Where the options choose some (a path below tests/lab, -k,
--m), only the table is printed: a part is no evidence of the whole.
+-m), only the table is printed: a part is no evidence of the whole. With FULL=1 in the environment the long ones run too
+and are promised.
 """
 
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from lab.paths import Paths
-from tests.lab.promises import PROMISED
+from tests.lab.promises import in_full, promised
 
 FOLDER = "tests/lab"
 
@@ -22,7 +23,7 @@ def command(arguments: Sequence[str]) -> list[str]:
     paths = [word for word in arguments if word.startswith(FOLDER)]
     if paths or {"-k", "-m"}.intersection(arguments):
         return [*always, *arguments, *([] if paths else [FOLDER])]
-    whole = ["-v", "--evidence", str(Paths().evidence), "--promised", ",".join(PROMISED), FOLDER]
+    whole = ["-v", "--evidence", str(Paths().evidence), "--promised", ",".join(promised(full=in_full())), FOLDER]
     return [*always, *whole, *arguments]
 
 

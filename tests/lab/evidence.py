@@ -32,11 +32,14 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from tests.lab.promises import in_full
+
 Verdict = Literal["proven", "failed", "not run"]
 Figure = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 MARKER = "proof"
 LAST = "disruptive"
+LONG = "full"
 REASON_LIMIT = 400  # characters of a reason kept in a row; the whole is in pytest's own report
 NOTE_LIMIT = 240  # characters of figures and reason shown in the table; the evidence file has all of them
 
@@ -80,8 +83,8 @@ class Evidence:
         self.versions: dict[str, str] = {}
         self.started = time.monotonic()
 
-    def add(self, nodeid: str, row: str, title: str) -> Row:
-        command = f"{_interpreter()} -m pytest {shlex.quote(nodeid)}"
+    def add(self, nodeid: str, row: str, title: str, *, long: bool = False) -> Row:
+        command = f"{'FULL=1 ' if long else ''}{_interpreter()} -m pytest {shlex.quote(nodeid)}"
         return self.rows.setdefault(nodeid, Row(id=row, title=title, command=command))
 
     def complete(self) -> list[Row]:
@@ -173,6 +176,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{LAST}: runs after all other proofs, because it takes the mesh away for a while"
     )
+    config.addinivalue_line("markers", f"{LONG}: runs with FULL=1 alone, because it takes minutes")
     file = config.getoption("evidence", None)
     promised = cast(str, config.getoption("promised", "") or "")
     config.stash[KEY] = Evidence(
@@ -182,6 +186,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # One that is not selected has no row: where it is promised, the session says that it is not proven.
+    left_out = [] if in_full() else [item for item in items if item.get_closest_marker(LONG) is not None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.get_closest_marker(LAST) is not None)
     for item in items:
         marker = item.get_closest_marker(MARKER)
@@ -191,7 +200,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"{item.nodeid}: the marker is proof(row, title), both not empty")
         row, title = cast("tuple[str, str]", marker.args)
         parameters = getattr(item, "callspec", None)
-        evidence_of(config).add(item.nodeid, row, f"{title} ({parameters.id})" if parameters else title)
+        evidence_of(config).add(
+            item.nodeid,
+            row,
+            f"{title} ({parameters.id})" if parameters else title,
+            long=item.get_closest_marker(LONG) is not None,
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,7 @@
 """What is promised to work: each of these rows has at least one proof here, or `make prove` ends non-zero."""
 
+import os
+
 PROMISED = (
     "A4",  # existing clusters, and what `pulumi up`, `preview` and `destroy` make of them
     "B1",  # shared root, one intermediate per cluster
@@ -28,3 +30,18 @@ PROMISED = (
     "I1",  # endpoints that fail are left alone
     "I2",  # failover and distribution between regions
 )
+
+PROMISED_IN_FULL = (
+    "C4",  # primary-remote
+)
+"""Promised besides with FULL=1: what takes minutes, since the lab's mesh is taken away for another one."""
+
+
+def in_full() -> bool:
+    """Whether the long proofs are asked for: FULL=1 in the environment."""
+    return os.environ.get("FULL", "0") not in ("", "0")
+
+
+def promised(*, full: bool) -> tuple[str, ...]:
+    """The rows that a whole run has to prove."""
+    return (*PROMISED, *PROMISED_IN_FULL) if full else PROMISED

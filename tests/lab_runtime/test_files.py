@@ -143,6 +143,9 @@ def test_down_forgets_the_local_stack_and_leaves_others(tmp_path: Path) -> None:
         state / "stacks/istio-mesh/local.json.bak",
         state / "history/istio-mesh/local/local-1.history.json",
         state / "locks/organization/istio-mesh/local/one.json",
+        # What a proof that was cut off has left: of the same clusters.
+        state / "stacks/istio-mesh/local-remote.json",
+        state / "history/istio-mesh/local-remote/local-remote-1.history.json",
         paths.lab / "kubeconfig-use1",
         paths.environment,
         paths.regions / "use1/log/etcd.log",

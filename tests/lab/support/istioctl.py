@@ -74,6 +74,12 @@ class Istioctl:
         # The local cluster has no secret: its row is a column short.
         return {row[name]: row[status if len(row) == len(header) else status - 1] for row in rows}
 
+    def proxies(self) -> dict[str, tuple[str, str]]:
+        """Each proxy that this region's istiod serves (``pod.namespace``): its cluster, and the istiod."""
+        header, *rows = (line.split() for line in self.text("proxy-status").splitlines() if line.strip())
+        assert header[:3] == ["NAME", "CLUSTER", "ISTIOD"], header
+        return {row[0]: (row[1], row[2]) for row in rows}
+
     def versions(self) -> dict[str, Any]:
         """``istioctl version``: the control plane's and the proxies'."""
         return json.loads(self.text("version", "-o", "json"))
