@@ -50,8 +50,8 @@ lint: venv ## ruff and pyright
 prove: venv ## Every claim by traffic in the running lab
 	@$(RUN) -m tests.lab
 
-bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down
-	@$(RUN) -m lab bench
+bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions
+	@$(RUN) -m lab bench $(if $(SCALE),--scale)
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema

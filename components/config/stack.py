@@ -1,6 +1,7 @@
 """The root of the configuration: everything that a stack says."""
 
 from functools import cached_property
+from typing import Annotated
 
 from pydantic import Field
 
@@ -40,6 +41,10 @@ class StackConfig(Model):
 
     services: ServicesConfig = Field(default={})
     """The services of the platform, each said once, by `namespace/name`; none by default."""
+
+    service_files: tuple[Annotated[str, Field(min_length=1, examples=["services/*.yaml"])], ...] = ()
+    """Files with more services, each as below `services`; a `*` takes all that match. Relative to Pulumi.yaml. For
+    services of many teams, and needed above 128 KiB of configuration, more than Linux hands to a program."""
 
     egress: EgressConfig = Field(default={})
     """Services outside the mesh that may be called from it; all else is refused. None by default."""
