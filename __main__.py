@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import outputs
+from components import outputs, registrations
 from components.clusters import primaries_first, provision
 from components.config import load
 from components.mesh import ControlPlane, IstioSystem, MeshGateways, RemoteControlPlane
@@ -208,3 +208,5 @@ RemoteSecrets(
 )
 
 outputs.export(config, clusters=clusters, authorities=authorities, certificates=certificates, gateways=gateways)
+
+pulumi.run(registrations.begun)

@@ -35,7 +35,7 @@ class Row:
 
     Attributes:
         name: What was measured.
-        unit: `s` or `GiB`.
+        unit: `s`, `ms`, `MiB` or `GiB`.
         target: What it should not exceed; None where it is there to compare with.
         values: One of each round.
         note: Where the time goes, or what it is a part of.
@@ -120,8 +120,8 @@ def bench(topology: Topology, paths: Paths, *, rounds: int, console: Console) ->
                 step()
             measured.timed(DOWN, lambda: commands.lab("down"))
     rows = _rows(measured)
-    _print(rows, console)
-    _write(rows, paths.lab / "bench.json")
+    show(rows, console)
+    keep(rows, paths.lab / "bench.json")
     return all(row.verdict != "missed" for row in rows)
 
 
@@ -193,7 +193,8 @@ class _Commands:
             raise LabError(f"`{' '.join(command)}` failed; its last words: {(done.stdout + done.stderr)[-1500:]}")
 
 
-def _print(rows: Sequence[Row], console: Console) -> None:
+def show(rows: Sequence[Row], console: Console) -> None:
+    """Print the table."""
     table = Table(title="make bench")
     for heading in ("what", "median", "target", "verdict", "rounds", "note"):
         table.add_column(heading, justify="right" if heading in ("median", "target") else "left")
@@ -209,7 +210,8 @@ def _print(rows: Sequence[Row], console: Console) -> None:
     console.print(table)
 
 
-def _write(rows: Sequence[Row], path: Path) -> None:
+def keep(rows: Sequence[Row], path: Path) -> None:
+    """Write the rows, with the machine that they are of."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     report = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

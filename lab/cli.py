@@ -28,6 +28,7 @@ from lab.ownership import Ownership, State
 from lab.paths import Paths
 from lab.region import RegionRuntime
 from lab.regions import Topology, load_regions
+from lab.scale import report as scale_module
 from lab.status import RegionStatus
 
 app = typer.Typer(
@@ -234,11 +235,17 @@ def link_command(latency: str = "0ms", loss: str = "0%") -> None:
 @app.command()
 def bench(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is done; the medians count.")] = 3,
+    scale: Annotated[bool, typer.Option("--scale", help="Many services and regions instead, once.")] = False,
 ) -> None:
     """Measure times and memory beside the documented istioctl steps. Takes a running lab down first, and every one that
-    it makes. Ends with 1 when a target is missed.
+    it makes. With --scale: previews of up to 1,000 services, and, where a lab runs, their objects deployed into it and
+    taken away. Ends with 1 when a target is missed.
     """
     with sentences():
+        if scale:
+            if not scale_module.run(load_regions(), Paths(), console):
+                raise typer.Exit(1)
+            return
         preflight.check_user()
         if not bench_module.bench(load_regions(), Paths(), rounds=rounds, console=console):
             raise typer.Exit(1)

@@ -24,6 +24,7 @@ from components.config.references import (
     service_faults,
     unserved_faults,
 )
+from components.config.service_files import with_files
 from components.config.services import ServiceConfig
 from components.config.stack import StackConfig
 from components.config.trust import TrustConfig, provided_faults
@@ -55,6 +56,8 @@ def load(config: pulumi.Config) -> StackConfig:
 def check(raw: Mapping[str, Any]) -> tuple[StackConfig | None, list[Fault]]:
     """The model of the parsed values, or every fault of them."""
     faults = [unknown(key, _ADAPTERS, (key,)) for key in raw if key not in _ADAPTERS]
+    raw, found = with_files(raw)
+    faults += found
     values: dict[str, Any] = {}
     for key, adapter in _ADAPTERS.items():
         field = next(info for name, info in StackConfig.model_fields.items() if (info.alias or name) == key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Annotated
 
 from pydantic import Field
 
@@ -41,6 +42,10 @@ class StackConfig(Model):
 
     services: ServicesConfig = Field(default={})
     """The services of the platform, each said once, by `namespace/name`; default: none."""
+
+    service_files: tuple[Annotated[str, Field(min_length=1, examples=["services/*.yaml"])], ...] = ()
+    """Files with more services, each as below `services`; a `*` takes all that match. Relative to Pulumi.yaml. For
+    services of many teams, and needed above 128 KiB of configuration, more than Linux hands to a program."""
 
     egress: EgressConfig = Field(default={})
     """Services outside the mesh that may be called from it, by a name of the stack's own; default: none. All else is

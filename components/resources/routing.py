@@ -61,11 +61,12 @@ def routing_objects(platform: Platform, cluster: str) -> list[tuple[IstioObject,
         for service in platform.present(cluster)
         if service.config.http_ports or (service.config.tcp_ports and default_split(service))
     ]
+    owners: dict[str, dict[str, None]] = {}
+    for key, service in platform.services.items():
+        for place in service.config.hosts:
+            owners.setdefault(place.host, {})[key] = None
     public = [
-        (
-            IstioObject("VirtualService", INGRESS_NAMESPACE, public_name(host), spec),
-            [key for key, service in platform.services.items() if any(p.host == host for p in service.config.hosts)],
-        )
+        (IstioObject("VirtualService", INGRESS_NAMESPACE, public_name(host), spec), list(owners[host]))
         for host, spec in public_specs(platform).items()
     ]
     return [*within, *public]

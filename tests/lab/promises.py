@@ -8,7 +8,9 @@ PROMISED = (
     "B2",  # workload certificates that rotate by themselves
     "B3",  # remote secrets
     "C1",  # Istio by Helm, CNI when asked
+    "C2",  # sizes
     "C3",  # multi-primary on different networks
+    "C7",  # three or more regions
     "D1",  # ingress
     "D2",  # east-west gateway
     "E1",  # routes by header, prefix and weight
