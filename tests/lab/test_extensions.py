@@ -141,7 +141,7 @@ def test_each_proxy_lets_so_many_requests_through(full: Site, engine: Engine, re
     # What comes back meanwhile is used up: a single request on a slow machine would find a token.
     with caller.load(url, rate=50, headers={"only": "a"}):
         refused = wait_for(
-            lambda: (found := caller.get(url, headers={"only": "a"})).status == 429 and found,
+            lambda: found if (found := caller.get(url, headers={"only": "a"})).status == 429 else None,
             deadline=ARRIVED,
             what="a refusal from the pod whose bucket is empty",
         )

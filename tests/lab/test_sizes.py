@@ -13,7 +13,7 @@ import yaml
 from tests.lab.support.commands import run
 from tests.lab.support.engine import NAMESPACE, Engine
 from tests.lab.support.helm import Release, rendered
-from tests.lab.support.site import FRONTEND, INGRESS, SYSTEM, TENANT, Site
+from tests.lab.support.site import EXAM, INGRESS, SYSTEM, Site
 
 ISTIOD = {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"cpu": "1", "memory": "4Gi"}}
 PROXY = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "200m", "memory": "256Mi"}}
@@ -26,8 +26,8 @@ PROXY_CONTAINER = "istio-proxy"
 
 @pytest.fixture(scope="module")
 def unsized(engine: Engine) -> Path:
-    """The local stack's file without a word on sizes: what is left out has production's defaults."""
-    content = yaml.safe_load(engine.committed.read_text(encoding="utf-8"))
+    """The stack without a word on sizes: what is left out has production's defaults."""
+    content = yaml.safe_load(engine.base.read_text(encoding="utf-8"))
     config = content["config"]
     for name in ("istiod", "proxies"):
         del config[f"{NAMESPACE}:mesh"][name]
@@ -191,8 +191,8 @@ def test_the_labs_sizes_run(home: Site, engine: Engine, record: Callable[..., No
         assert container["resources"] == said["resources"], app
         for kind in ("horizontalpodautoscaler", "poddisruptionbudget"):
             assert not home.kubectl.items(kind, "-n", namespace), f"one replica of {app} needs no {kind}"
-    selector = home.kubectl.json("get", FRONTEND, "-n", TENANT)["spec"]["selector"]["matchLabels"]
+    selector = home.kubectl.json("get", "deploy/web-frontend", "-n", EXAM)["spec"]["selector"]["matchLabels"]
     chosen = ",".join(f"{key}={value}" for key, value in selector.items())
-    for pod in home.kubectl.items("pod", "-n", TENANT, "-l", chosen):
+    for pod in home.kubectl.items("pod", "-n", EXAM, "-l", chosen):
         assert _proxy(pod["spec"])["resources"] == engine.setting("mesh", "proxies", "resources")
     record(deployments=[app for _, app in sizes])
