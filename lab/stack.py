@@ -108,7 +108,7 @@ def forget(paths: Paths) -> None:
 def _files(paths: Paths) -> Iterator[Path]:
     # Locks are kept by organization, which of a backend of files is always this one.
     for kind in ("stacks", "history", "backups", "locks/organization"):
-        for path in (paths.pulumi / ".pulumi" / kind / PROJECT).glob(f"{NAME}*"):
+        for path in (paths.pulumi / ".pulumi" / kind / PROJECT).glob("*"):
             # A stack's files are named after it: local.json, local.json.bak, local.json.attrs, and directories `local`.
             if path.name.split(".")[0] in (NAME, *OTHERS):
                 yield path

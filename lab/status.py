@@ -20,6 +20,9 @@ from lab.regions import Topology
 
 ISTIO = "istio-system"
 INGRESS = "istio-ingress"
+INGRESS_GATEWAY = f"{INGRESS}/ingress"
+"""The Gateway of the public hosts."""
+
 TENANT = tenant.NAMESPACE
 SYNCED = "synced"
 
@@ -146,10 +149,15 @@ def _mesh(api: KubeApi, status: RegionStatus) -> None:
         if not gateway.ready:
             status.faults.append(f"the gateway {gateway.name} is not ready")
     status.certificates += tuple(_mesh_certificates(api))
-    status.hosts = tuple(
+    status.hosts = public_hosts(api.get("/apis/networking.istio.io/v1/virtualservices").get("items", []))
+
+
+def public_hosts(virtual_services: Sequence[Object]) -> tuple[str, ...]:
+    """The hosts that the ingress routes. Not every gateway is the ingress: that between networks may lead to istiod."""
+    return tuple(
         host
-        for item in api.get("/apis/networking.istio.io/v1/virtualservices").get("items", [])
-        if set(item["spec"].get("gateways", ["mesh"])) != {"mesh"}
+        for item in virtual_services
+        if INGRESS_GATEWAY in item["spec"].get("gateways", [])
         for host in item["spec"]["hosts"]
     )
 

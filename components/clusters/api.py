@@ -101,15 +101,17 @@ class Connection:
             with urllib.request.urlopen(request, timeout=TIMEOUT, context=self.tls) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
+            # Of an object that it is given: quotas and policies of the cluster refuse with 403 too.
+            said = _said(problem) if content is not None else ""
             if problem.code == 401:
                 raise Unreachable("refuses the credentials (401)", "Renew the kubeconfig's credentials") from None
             if problem.code == 403:
                 raise Unreachable(
-                    f"knows the credentials and forbids them {path} (403)", "Give them the rights of cluster-admin"
+                    f"knows the credentials and forbids them {path} (403){said}",
+                    "Give them the rights of cluster-admin",
                 ) from None
             if problem.code == 404:
                 raise Missing(f"has no {path} (404)", "Make it, or name a cluster that has it") from None
-            said = _said(problem) if content is not None else ""
             raise Unreachable(f"answers {problem.code} to {path}{said}", "See its logs: it is not healthy") from None
         except (urllib.error.URLError, OSError, ValueError) as problem:
             raise _unreachable(problem) from None

@@ -98,7 +98,10 @@ class IssuerConfig(Model):
     """Claim `iss` of the tokens, to the letter."""
 
     jwks_uri: Annotated[str, AfterValidator(_jwks_uri)] | None = None
-    """Where the keys are: istiod fetches them, from outside the mesh, and again in `mesh.istiod.tuning.jwksRefresh`."""
+    """Where the keys are: istiod fetches them, from outside the mesh, and again in `mesh.istiod.tuning.jwksRefresh`.
+
+    Publish a key that long ahead of its first token, and a minute more: connections between proxies keep the keys with
+    which they began until they are drained, 45 s later."""
 
     jwks: JwksConfig | None = None
     """The keys themselves. A new one of the issuer's has to be added here before it signs."""

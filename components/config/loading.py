@@ -56,8 +56,8 @@ def load(config: pulumi.Config) -> StackConfig:
 def check(raw: Mapping[str, Any]) -> tuple[StackConfig | None, list[Fault]]:
     """The model of the parsed values, or every fault of them."""
     faults = [unknown(key, _ADAPTERS, (key,)) for key in raw if key not in _ADAPTERS]
-    raw, found = with_files(raw)
-    faults += found
+    raw, of_files = with_files(raw)
+    faults += of_files
     values: dict[str, Any] = {}
     for key, adapter in _ADAPTERS.items():
         field = next(info for name, info in StackConfig.model_fields.items() if (info.alias or name) == key)
@@ -68,7 +68,7 @@ def check(raw: Mapping[str, Any]) -> tuple[StackConfig | None, list[Fault]]:
         value, found = _entries(adapter, raw[key], (key,)) if key in _MAPS else _validated(adapter, raw[key], (key,))
         values[key] = value
         faults += found
-    faults += _between(raw, values)
+    faults += _between(raw, values, complete=not of_files)
     if faults:
         return None, _unique(faults)
     return StackConfig.model_validate(values), []
@@ -175,8 +175,12 @@ class _Partial:
         self.value, self.places = value, places
 
 
-def _between(raw: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Faults between clusters, between clusters and trust, and between services and all that they name."""
+def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: bool) -> Iterator[Fault]:
+    """Faults between clusters, between clusters and trust, and between services and all that they name.
+
+    Where the services are not `complete`, since a file of them has a fault, nothing is said between them: whatever
+    names one of that file would seem wrong.
+    """
     numbered = cast(list[tuple[int, ClusterConfig]], _numbered(values.get("clusters")))
     yield from (fault.under(("clusters",)) for fault in cluster_faults(numbered))
 
@@ -191,7 +195,8 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Faul
     trust = values.get("trust")
     if isinstance(trust, TrustConfig):
         yield from (fault.under(("trust",)) for fault in provided_faults(trust, names, remotes_of(clusters)))
-    yield from _between_services(raw, values, names, clusters)
+    if complete:
+        yield from _between_services(raw, values, names, clusters)
 
 
 def _between_services(

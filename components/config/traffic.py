@@ -37,7 +37,8 @@ class PoolConfig(Model):
     """Requests after which a connection is closed; default: no limit. 1 switches keep-alive off."""
 
     max_retries: Count | None = None
-    """Retries under way; default 3."""
+    """Retries under way; default 3. While pods hang, each try at them holds its place until its time is over: with
+    `perTry` of a second and 20 requests a second, 3 are too few, and 100 let none fail."""
 
     idle_timeout: Duration | None = None
     """Time after which a connection without requests is closed; default 1m."""

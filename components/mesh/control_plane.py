@@ -19,7 +19,7 @@ from components.mesh.injection import Injection
 from components.mesh.remains import Remains
 from components.naming import child, common_labels, type_token
 from components.trust.authorities import Intermediate
-from components.trust.remote_secrets import reader_token, remote_secret
+from components.trust.remote_secrets import reader_token, remote_secret, when_peer
 
 NAMESPACE = "istio-system"
 """Istio's root namespace: policies in it hold for the whole mesh."""
@@ -241,14 +241,24 @@ class RemoteControlPlane(IstioSystem):
             namespace=NAMESPACE,
             account=READER_ACCOUNT,
             # The chart istiod gives the account its rights, which are more than a peer's.
-            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=[istiod]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=cluster.provider,
+                depends_on=[istiod],
+                aliases=[when_peer(f"token-{cluster.name}")],
+            ),
         )
         attached = remote_secret(
             child(name, f"in-{primary.name}"),
             self.token,
             read=cluster,
             namespace=NAMESPACE,
-            opts=pulumi.ResourceOptions(parent=self, provider=primary.provider, depends_on=list(exposed)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=primary.provider,
+                depends_on=list(exposed),
+                aliases=[when_peer(f"{cluster.name}-in-{primary.name}")],
+            ),
         )
         answered = Injection(
             child(name, "injection"),

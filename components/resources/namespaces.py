@@ -97,7 +97,7 @@ class Scopes(pulumi.ComponentResource):
                 metadata={
                     "name": service.name,
                     "namespace": namespaces[service.namespace].metadata["name"],
-                    "labels": labels,
+                    # No labels: it stays behind, and a stack of another mesh id finds none that is somebody else's.
                     # It waits for no pod: there is none, by intent.
                     "annotations": {"pulumi.com/skipAwait": "true"},
                 },

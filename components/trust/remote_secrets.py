@@ -63,7 +63,10 @@ class RemoteSecrets(pulumi.ComponentResource):
                     namespace=control_planes[cluster.name].namespace,
                     account=control_planes[cluster.name].reader_account,
                     opts=pulumi.ResourceOptions(
-                        parent=self, provider=cluster.provider, depends_on=[control_planes[cluster.name]]
+                        parent=self,
+                        provider=cluster.provider,
+                        depends_on=[control_planes[cluster.name]],
+                        aliases=[when_remote(cluster.name, "token")],
                     ),
                 )
                 for cluster in ([] if unread else primaries)
@@ -80,12 +83,30 @@ class RemoteSecrets(pulumi.ComponentResource):
                     parent=self,
                     provider=peer.provider,
                     depends_on=[control_planes[peer.name], *gateways[read.name]],
+                    aliases=[when_remote(read.name, f"in-{peer.name}")],
                 ),
             )
             for read, peer in permutations(clusters, 2)
             if peer.primary is None and read.primary != peer.name
         }
         self.register_outputs({})
+
+
+def when_remote(cluster: str, role: str) -> pulumi.Alias:
+    """What was the same object when the cluster was a remote one (of the peer that the role names).
+
+    To make it anew, and then take the former away, would take away the one that there is.
+    """
+    parent = child(cluster, "control-plane")
+    return pulumi.Alias(name=child(parent, role), parent=pulumi.create_urn(parent, type_token("mesh", "ControlPlane")))
+
+
+def when_peer(role: str) -> pulumi.Alias:
+    """The other way round: what was the same object when the cluster was a peer of the one that reads it."""
+    parent = "remote"
+    return pulumi.Alias(
+        name=child(parent, role), parent=pulumi.create_urn(parent, type_token("trust", "RemoteSecrets"))
+    )
 
 
 def reader_token(

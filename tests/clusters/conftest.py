@@ -33,7 +33,7 @@ class ApiServer:
 
     def reply(self, path: str, token: str) -> tuple[int, dict[str, Any]]:
         if path in self.answers:
-            return self.answers[path], {}
+            return self.answers[path], {"message": f"said with {self.answers[path]}"}
         if path == "/version":
             return 200, {"gitVersion": "v1.35.4"}
         if token != f"Bearer {TOKEN}":
@@ -75,6 +75,10 @@ def api_server(tmp_path: Path) -> Iterator[ApiServer]:
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
             """Nothing: the tests' output is for the tests."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.clusters import api
-from components.clusters.api import Identity, Missing, Silent, Unreachable, has_namespace, identify
+from components.clusters.api import Identity, Missing, Silent, Unreachable, connect, has_namespace, identify
 from tests.builders import authority
 from tests.clusters.conftest import TOKEN, ApiServer, kubeconfig
 
@@ -79,6 +79,15 @@ def test_missing_rights_are_told(api_server: ApiServer, tmp_path: Path) -> None:
         f"knows the credentials and forbids them {PATH} (403)",
         "Give them the rights of cluster-admin",
     )
+
+
+@pytest.mark.parametrize("status", [403, 422, 500])
+def test_why_an_object_is_refused_is_told(api_server: ApiServer, tmp_path: Path, status: int) -> None:
+    api_server.answers[PATH] = status
+    path = kubeconfig(tmp_path, api_server.address, {"token": TOKEN})
+    with pytest.raises(Unreachable) as caught:
+        connect(path, "use1").create(PATH, {"kind": "Pod"})
+    assert caught.value.cause.endswith(f" (said with {status})")
 
 
 def test_an_unhealthy_server_is_told(api_server: ApiServer, tmp_path: Path) -> None:

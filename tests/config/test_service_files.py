@@ -46,6 +46,36 @@ def test_a_fault_of_a_service_is_told_as_of_the_stack_file(tmp_path: Path) -> No
     assert fault.startswith('istio-mesh:services["exam/web"].timeout: ')
 
 
+def test_a_file_is_read_as_the_engine_reads_the_stack_file(tmp_path: Path) -> None:
+    ports = "ports: {http: 8080}, hosts: [exam-platform.com]"
+    content = f"exam/web: {{{ports}, versions: {{1: {{}}, on: {{}}}}, blueGreen: {{active: on}}, stream: true}}"
+    config, faults = check(stack(tmp_path, serviceFiles=[written(tmp_path, "services.yaml", content)]))
+    assert [str(fault) for fault in faults] == []
+    assert config is not None
+    service = config.services["exam/web"]
+    assert list(service.versions) == ["1", "on"]
+    assert service.blue_green is not None
+    assert service.blue_green.active == "on"
+    assert service.stream is True
+
+
+def test_a_file_that_two_patterns_match_is_read_once(tmp_path: Path) -> None:
+    file = written(tmp_path, "services.yaml", {"exam/web": WEB})
+    assert faults_of(tmp_path, {"serviceFiles": [file, f"{tmp_path}/*s.yaml"]}) == []
+
+
+@pytest.mark.parametrize("pattern", ["~nobody-of-that-name/a.yaml", "a**b", "."])
+def test_a_pattern_that_matches_nothing_is_no_crash(tmp_path: Path, pattern: str) -> None:
+    (fault,) = faults_of(tmp_path, {"serviceFiles": [pattern]})
+    assert fault.startswith(f"istio-mesh:serviceFiles[0]: there is no file {pattern}. ")
+
+
+def test_a_file_with_a_fault_makes_no_other_faults(tmp_path: Path) -> None:
+    file = written(tmp_path, "services.yaml", "{")
+    (fault,) = faults_of(tmp_path, {"services": {"exam/api": API}, "serviceFiles": [file]})
+    assert "cannot be read" in fault, "nothing of the caller exam/web, which may well be in the file"
+
+
 CASES: list[tuple[str, str, str]] = [
     (
         "no such file",
@@ -62,13 +92,19 @@ CASES: list[tuple[str, str, str]] = [
     (
         "not YAML",
         "{",
-        "istio-mesh:serviceFiles[0]: FOLDER/services.yaml cannot be read: did not find expected node content. Its "
-        "services would be taken out of the mesh. Mend the file.",
+        "istio-mesh:serviceFiles[0]: FOLDER/services.yaml cannot be read: did not find expected node content (line "
+        "2). Its services would be taken out of the mesh. Mend the file.",
     ),
     (
         "a key twice",
         "exam/api: {ports: {http: 8080}}\nexam/api: {ports: {http: 8081}}",
-        "istio-mesh:serviceFiles[0]: FOLDER/services.yaml cannot be read: `exam/api` is there twice. Its services "
+        "istio-mesh:serviceFiles[0]: FOLDER/services.yaml cannot be read: `exam/api` is there twice (line 2). Its "
+        "services would be taken out of the mesh. Mend the file.",
+    ),
+    (
+        "a key that is a list",
+        "? [exam/api]\n: {ports: {http: 8080}}",
+        "istio-mesh:serviceFiles[0]: FOLDER/services.yaml cannot be read: a key is no text (line 1). Its services "
         "would be taken out of the mesh. Mend the file.",
     ),
     (

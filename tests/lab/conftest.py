@@ -16,7 +16,7 @@ from tests.lab.support.commands import CommandFailed, run, sourced
 from tests.lab.support.engine import Engine
 from tests.lab.support.lifecycle import anew
 from tests.lab.support.site import SERVICE_URL, Site
-from tests.lab.support.stage import Stage
+from tests.lab.support.stage import MESH, Stage
 
 TOPOLOGY = load_regions()
 
@@ -98,8 +98,7 @@ def stage() -> Stage:
 def engine(env: Mapping[str, str], paths: Paths, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """The engine on the local stack, with the stage laid over what is committed."""
     engine = Engine(paths.root, env, tmp_path_factory.mktemp("engine"))
-    for changes in stage.changes:
-        engine.base = engine.configured(changes)
+    stage.lay_over(engine)
     return engine
 
 
@@ -109,7 +108,14 @@ def sites(regions: Mapping[str, Site], engine: Engine, stage: Stage) -> Generato
     stage.set_up(engine, regions)
     yield regions
     if not os.environ.get("KEEP_STAGE"):
-        stage.take_down(engine, regions)
+        stage.narrow(engine, regions)
+
+
+@pytest.fixture(scope="session")
+def mesh_alone(engine: Engine, sites: Mapping[str, Site], stage: Stage) -> None:
+    """For proofs that take the mesh away, after which every pod in it is started anew: nothing of the stage is there
+    but what they need. They come last."""
+    stage.narrow(engine, sites, MESH)
 
 
 @pytest.fixture
@@ -121,11 +127,11 @@ def changes(engine: Engine, sites: Mapping[str, Site]) -> Generator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def normal_again(engine: Engine, sites: Mapping[str, Site]) -> Generator[None]:
+def normal_again(engine: Engine, sites: Mapping[str, Site], stage: Stage) -> Generator[None]:
     """At the session's end the lab is as `make up` left it, whatever a proof did that cannot be put back."""
     yield
     if engine.restart_needed:
-        anew(engine, sites)
+        anew(engine, sites, stage)
 
 
 @pytest.fixture

@@ -94,7 +94,12 @@ def _intermediates(sites: Mapping[str, Site]) -> dict[str, x509.Certificate]:
 @pytest.mark.disruptive
 @pytest.mark.proof("B1", "intermediates renewed by raising one number under load, without a failed request")
 def test_intermediates_are_renewed_under_load(
-    sites: Mapping[str, Site], rotating: None, engine: Engine, record: Callable[..., None], starts_anew: None
+    sites: Mapping[str, Site],
+    mesh_alone: None,
+    rotating: None,
+    engine: Engine,
+    record: Callable[..., None],
+    starts_anew: None,
 ) -> None:
     generation = int(engine.setting("trust", "intermediates", "generation")) + 1
     config = engine.configured({"trust": {"intermediates": {"generation": generation}}})

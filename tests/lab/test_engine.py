@@ -18,6 +18,7 @@ from tests.lab.support.certificates import parse_bundle
 from tests.lab.support.commands import run
 from tests.lab.support.engine import Changes, Engine
 from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, UNDECLARED, Site
+from tests.lab.support.stage import Stage
 
 # Seconds after which a run that cannot reach a cluster must have ended: the reachability check gives up long before,
 # the rest is the engine's own start on a busy machine.
@@ -97,14 +98,14 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life(engine: Engine, sites: Mapping[str, Site]) -> Life:
+def life(engine: Engine, sites: Mapping[str, Site], stage: Stage, mesh_alone: None) -> Life:
     """`destroy`, then `preview`, `up` and `up` of an empty stack; traffic after it is part of `up`."""
     present = {site.name: lifecycle.left_of_the_mesh(site.kubectl) for site in sites.values()}
     destroyed = engine.destroy()
     remained = engine.resources()
     left = {site.name: lifecycle.left_of_the_mesh(site.kubectl) for site in sites.values()}
     previewed = engine.preview()
-    created = lifecycle.up(engine, sites)
+    created = lifecycle.up(engine, sites, stage)
     return Life(
         present=present,
         destroyed=destroyed,
@@ -185,7 +186,7 @@ def _sees_changes(site: Site) -> float:
 @pytest.mark.disruptive
 @pytest.mark.proof("A4", "an API server that is down is named in time, and the other region keeps answering")
 def test_a_stopped_api_server_is_named(
-    sites: Mapping[str, Site], engine: Engine, paths: Paths, record: Callable[..., None]
+    sites: Mapping[str, Site], mesh_alone: None, engine: Engine, paths: Paths, record: Callable[..., None]
 ) -> None:
     lost, other, *_ = sites.values()
     with other.caller().load(SERVICE_URL, rate=20) as load:

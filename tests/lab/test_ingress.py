@@ -131,7 +131,8 @@ def test_given_certificates_are_shown(
         for host in hosts[:2]:
 
             def satisfied(site: Site = site, host: str = host) -> bool:
-                answer = knock(site.ingress_address(), 443, sni=host, trusted=trusted, check_name=True)
+                address = site.ingress_address()
+                answer = knock(address, 443, sni=host, path="/health", trusted=trusted, check_name=True)
                 return answer.status == 200
 
             wait_for(satisfied, deadline=60, what=f"the given certificate of {host} at {site.name}")

@@ -21,6 +21,7 @@ from tests.lab.support import lifecycle
 from tests.lab.support.certificates import fingerprint, parse_bundle
 from tests.lab.support.engine import Changes, Engine
 from tests.lab.support.site import INGRESS, SYSTEM, Site
+from tests.lab.support.stage import Stage
 from tests.lab.support.tls import knock
 from tests.lab.support.traffic import Answer, Caller, Load, loaded
 
@@ -71,6 +72,8 @@ class Shared:
 def shared(
     engine: Engine,
     sites: Mapping[str, Site],
+    stage: Stage,
+    mesh_alone: None,
     env: Mapping[str, str],
     paths: Paths,
     tmp_path_factory: pytest.TempPathFactory,
@@ -93,7 +96,7 @@ def shared(
         # The stack's own file is kept: it is the repository's.
         other.pulumi("stack", "rm", "--yes", "--preserve-config", STACK)
         engine.pulumi("stack", "select", engine.stack)
-        lifecycle.up(engine, sites)
+        lifecycle.up(engine, sites, stage)
 
 
 def _join(shared: Shared) -> None:

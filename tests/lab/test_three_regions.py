@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab import tenant
 from lab.paths import Paths
 from lab.regions import load_regions
 from lab.waiting import wait_for
 from tests.lab.support.commands import run, sourced
 from tests.lab.support.engine import NAMESPACE, Engine
 from tests.lab.support.site import SERVICE_URL, SYSTEM, Site
+from tests.lab.support.stage import MESH, Stage
 
 THIRD = {
     "name": "euw1",
@@ -82,7 +84,10 @@ def three(paths: Paths, engine: Engine) -> Generator[tuple[Mapping[str, Site], f
         seconds = _lab(clone, "up", START)
         env = sourced(clone / ".lab" / "env")
         topology = load_regions(clone / "lab" / "regions.yaml")
-        yield {region.name: Site.of(region, env) for region in topology.regions}, seconds
+        sites = {region.name: Site.of(region, env) for region in topology.regions}
+        for site in sites.values():
+            tenant.deploy(site.region, site.kubectl, Stage.read().parts[MESH].workloads)
+        yield sites, seconds
     finally:
         _lab(clone, "down", STOP)
         _lab(paths.root, "up", START)

@@ -6,6 +6,7 @@ import struct
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,6 +175,19 @@ def test_remote_clusters_are_read_from_istioctls_table() -> None:
         "usw2     istio-system/istio-remote-secret-usw2          synced      istiod-1-31-7d6-fghij    1-31\n"
     )
     assert status.remote_clusters(table) == {"use1": "synced", "usw2": "timeout"}
+
+
+def test_public_hosts_are_those_of_the_ingress() -> None:
+    def routed(host: str, *gateways: str) -> dict[str, Any]:
+        return {"spec": {"hosts": [host], **({"gateways": list(gateways)} if gateways else {})}}
+
+    items = [
+        routed("exam-platform.com", "istio-ingress/ingress"),
+        routed("istiod-1-31.istio-system.svc", "istiod-gateway"),
+        routed("both.example.com", "mesh", "istio-ingress/ingress"),
+        routed("exam-service"),
+    ]
+    assert status.public_hosts(items) == ("exam-platform.com", "both.example.com")
 
 
 def test_a_certificates_age_is_said_in_words() -> None:

@@ -269,6 +269,43 @@ def test_another_control_plane_waits_for_a_remotes_gateway_and_what_that_serves(
     assert "usw2-control-plane-istiod-1-31" in before
 
 
+def objects(done: mocks.Recording) -> dict[tuple[str, str], mocks.Registered]:
+    """Objects of Kubernetes by cluster and name there; what is made anew under it is the same object."""
+    return {
+        (str(found.provider), f"{found.type} {metadata.get('namespace')}/{metadata['name']}"): found
+        for found in done.resources
+        if (metadata := found.inputs.get("metadata")) and found.provider
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"usw2": "use1"}),
+        ({"usw2": "use1"}, {}),
+        ({"usw2": "use1"}, {"usw2": "euc1"}),
+    ],
+    ids=["a primary becomes a remote", "a remote becomes a primary", "a remote gets another primary"],
+)
+def test_no_object_is_made_anew_and_then_taken_away(
+    tmp_path: Path, before: dict[str, str], after: dict[str, str]
+) -> None:
+    folders = [tmp_path / "before", tmp_path / "after"]
+    for folder in folders:
+        folder.mkdir()
+    old, new = (
+        objects(run(folder, primaries, NAMES[:3], services=SERVICES))
+        for folder, primaries in zip(folders, (before, after), strict=True)
+    )
+    both = old.keys() & new.keys()
+    assert ("use1-provider", "kubernetes:core/v1:Secret istio-system/istio-remote-secret-usw2") in both
+    for key in both:
+        known_as = {(new[key].name, new[key].parent)} | {
+            (alias.spec.name, alias.spec.parentUrn.rpartition("::")[2]) for alias in new[key].options.aliases
+        }
+        assert (old[key].name, old[key].parent) in known_as, key
+
+
 def test_nobody_reads_the_only_primary(done: mocks.Recording) -> None:
     assert [found.name for found in done.of_type("Secret") if "remote-" in found.name] == []
 

@@ -88,6 +88,7 @@ def test_a_service_that_runs_elsewhere_has_a_name_where_it_is_called_from(done: 
     assert elsewhere.inputs["metadata"]["name"] == "api"
     assert elsewhere.inputs["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
     assert elsewhere.options.retainOnDelete
+    assert "labels" not in elsewhere.inputs["metadata"], "it stays, and a stack of another mesh id may find it"
     assert elsewhere.inputs["spec"] == {
         "selector": {"app": "api"},
         "ports": [

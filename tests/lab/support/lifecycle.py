@@ -14,18 +14,17 @@ from tests.lab.support.stage import Stage
 from tests.lab.support.workloads import PROOF
 
 
-def anew(engine: Engine, sites: Mapping[str, Site]) -> None:
+def anew(engine: Engine, sites: Mapping[str, Site], stage: Stage) -> None:
     """`destroy`, `up`, and the tenant back in the mesh."""
     engine.destroy()
-    up(engine, sites)
+    up(engine, sites, stage)
 
 
-def up(engine: Engine, sites: Mapping[str, Site]) -> Changes:
+def up(engine: Engine, sites: Mapping[str, Site], stage: Stage) -> Changes:
     """`up` of the committed configuration into clusters without a mesh, and the tenant's pods in the new mesh.
 
     A destroyed root is gone for good: pods that still hold its certificates are of no mesh, and are started anew.
     """
-    stage = Stage.read()
     changes = engine.up()
     engine.restart_needed = False
     for site in sites.values():
