@@ -103,6 +103,12 @@ def engine(env: Mapping[str, str], paths: Paths, stage: Stage, tmp_path_factory:
 
 
 @pytest.fixture(scope="session")
+def trust_domain(engine: Engine) -> str:
+    """Of every identity in the mesh."""
+    return str(engine.setting("trust", "trustDomain"))
+
+
+@pytest.fixture(scope="session")
 def sites(regions: Mapping[str, Site], engine: Engine, stage: Stage) -> Generator[Mapping[str, Site]]:
     """The regions by name, with the stage set up. `KEEP_STAGE=1` leaves it for the next session."""
     stage.set_up(engine, regions)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.lab.support.engine import Engine
+from lab.tenant.manifests import HTTP
 from tests.lab.support.inside import Entrance
-from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, Site
+from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, Site, host_of, url_of
 
 GUARDED = "guarded"  # see tests/lab/stage/access.yaml
 IMPOSTOR = "impostor"
@@ -19,18 +18,9 @@ REQUESTS = 20
 DENIED = b"RBAC: access denied"
 
 
-def _host(service: str, namespace: str = GUARDED) -> str:
-    return f"{service}.{namespace}.svc.cluster.local"
-
-
 def _only(site: Site) -> str:
-    """The service that runs in this region alone."""
-    return _host(f"only-{site.name}")
-
-
-@pytest.fixture
-def trust_domain(engine: Engine) -> str:
-    return str(engine.setting("trust", "trustDomain"))
+    """Name of the service that runs in this region alone."""
+    return f"only-{site.name}"
 
 
 @pytest.mark.proof("F4", "a declared caller is answered in its own and by the other region")
@@ -38,11 +28,11 @@ def test_a_declared_caller_is_answered(home: Site, peer: Site, trust_domain: str
     caller = home.caller(GUARDED, CALLER)
     answered: dict[str, dict[str, int]] = {}
     for site in (home, peer):
-        load = caller.requests(f"http://{_only(site)}:8080/", REQUESTS)
+        load = caller.requests(url_of(_only(site), GUARDED), REQUESTS)
         assert load.failed == 0, load.figures
         assert load.regions == {site.region.region: REQUESTS}, load.regions
-        answered[_only(site)] = load.regions
-        seen = caller.get(f"http://{_only(site)}:8080/").peer_certificate["URI"]
+        answered[host_of(_only(site), GUARDED)] = load.regions
+        seen = caller.get(url_of(_only(site), GUARDED)).peer_certificate["URI"]
         assert seen == f"spiffe://{trust_domain}/ns/{GUARDED}/sa/caller"
     record(requests=REQUESTS * 2, answered=answered)
 
@@ -57,10 +47,10 @@ def test_other_pods_are_refused(home: Site, peer: Site, record: Callable[..., No
     statuses: dict[str, dict[str, int]] = {}
     for name, sender in senders.items():
         for site in (home, peer):
-            load = home.caller(*sender).requests(f"http://{_only(site)}:8080/", REQUESTS)
+            load = home.caller(*sender).requests(url_of(_only(site), GUARDED), REQUESTS)
             statuses[f"{name} to {site.name}"] = load.summary["statuses"]
     # On the platform itself: a service that another does not name. Its own proxy does not know that name.
-    exam = home.caller(EXAM, "deploy/legacy-metrics").get("http://exam-service.exam.svc.cluster.local:8080/")
+    exam = home.caller(EXAM, "deploy/legacy-metrics").get(url_of("exam-service", EXAM))
     record(
         requests=len(statuses) * REQUESTS,
         answered=sum(counts.get("200", 0) for counts in statuses.values()),
@@ -81,14 +71,14 @@ def test_the_callee_judges_by_identity(
     entrance = Entrance.of(home, peer, tmp_path)
 
     def ask(identity: str, service: str) -> tuple[int | None, bytes]:
-        answer = entrance.insider(f"spiffe://{trust_domain}/ns/{identity}").get(service)
+        answer = entrance.insider(f"spiffe://{trust_domain}/ns/{identity}").get(host_of(service, GUARDED))
         assert answer.reached == "answered", f"{identity}: {answer.reached} {answer.error}"
         return answer.status, answer.body
 
     allowed = f"{GUARDED}/sa/caller"
     assert ask(allowed, _only(home))[0] == 200
     refused = {
-        f"{identity} to {service}": ask(identity, service)
+        f"{identity} to {host_of(service, GUARDED)}": ask(identity, service)
         for identity, service in (
             (f"{GUARDED}/sa/stranger", _only(home)),
             (f"{GUARDED}/sa/vault", _only(home)),
@@ -100,8 +90,8 @@ def test_the_callee_judges_by_identity(
             (f"{UNDECLARED}/sa/frontend", _only(home)),
             ("istio-ingress/sa/istio-ingress", _only(home)),
             # Nothing is said of this pod: the namespace's default holds, for its neighbours too.
-            (allowed, _host("stranger")),
-            (f"{GUARDED}/sa/stranger", _host("stranger")),
+            (allowed, "stranger"),
+            (f"{GUARDED}/sa/stranger", "stranger"),
         )
     }
     record(refused={what: status for what, (status, _) in refused.items()})
@@ -117,11 +107,13 @@ def test_a_foreign_trust_domain_is_refused(
     errors: dict[str, str] = {}
     for issuer in (home, peer):
         entrance = Entrance.of(home, issuer, tmp_path)
-        control = entrance.insider(f"spiffe://{trust_domain}/ns/{GUARDED}/sa/caller").get(_only(home), listen=0.3)
+        control = entrance.insider(f"spiffe://{trust_domain}/ns/{GUARDED}/sa/caller").get(
+            host_of(_only(home), GUARDED), listen=0.3
+        )
         assert control.status == 200, f"the right trust domain is refused too: {control}"
         for domain in ("elsewhere.local", "cluster.local", f"{trust_domain}.example", f"x{trust_domain}"):
             foreign = entrance.insider(f"spiffe://{domain}/ns/{GUARDED}/sa/caller")
-            answer = foreign.get(_only(home), listen=0.3)
+            answer = foreign.get(host_of(_only(home), GUARDED), listen=0.3)
             assert answer.status is None, f"{domain} was answered: {answer}"
             assert "CERTIFICATE" in answer.error.upper(), f"{domain} was refused for another reason: {answer}"
             errors[f"{domain}, signed in {issuer.name}"] = answer.error
@@ -130,18 +122,15 @@ def test_a_foreign_trust_domain_is_refused(
 
 @pytest.mark.proof("F4", "plain text is refused by a service with declared callers")
 def test_plain_text_is_refused(home: Site, record: Callable[..., None]) -> None:
-    pods = home.kubectl.items("pod", "-n", GUARDED, "-l", f"app=only-{home.name}")
+    pods = home.kubectl.items("pod", "-n", GUARDED, "-l", f"app={_only(home)}")
     (address,) = {str(pod["status"]["podIP"]) for pod in pods}
     outsider = home.outsider()
-    words = ["tcp", "--address", f"{address}:8080", "--send", f"GET / HTTP/1.1\r\nHost: {_only(home)}\r\n\r\n"]
-    text = home.kubectl.text(
-        "exec", "-n", outsider.namespace, outsider.workload, "-c", outsider.container, "--", "/tenant", *words
-    )
-    result = json.loads(text)
+    request = f"GET / HTTP/1.1\r\nHost: {host_of(_only(home), GUARDED)}\r\n\r\n"
+    result = outsider.tcp(f"{address}:{HTTP}", send=request)
     assert result["connected"], f"{address} was not reached, which proves nothing: {result['error']}"
     kind = (result["error"] or {}).get("kind", "")
     assert result["closed"] or kind in ("reset", "closed"), f"{address} neither answered nor refused: {result}"
     assert result["received"] == ""
-    by_name = outsider.get(f"http://{_only(home)}:8080/")
+    by_name = outsider.get(url_of(_only(home), GUARDED))
     assert by_name.status == 0, f"answered: {by_name}"
     record(by_address=kind or "closed", by_name=by_name.error)

@@ -20,7 +20,7 @@ from tests.lab.support.workloads import PROOF, ROTATING, ROTATING_LIFETIME, ROTA
 
 @pytest.mark.proof("B1", "a workload's chain: its own region's intermediate, then the shared root; it lives for 24 h")
 def test_a_workloads_chain_ends_in_the_shared_root(
-    home: Site, peer: Site, engine: Engine, record: Callable[..., None]
+    home: Site, peer: Site, engine: Engine, trust_domain: str, record: Callable[..., None]
 ) -> None:
     certificate = home.istioctl.certificate(UNDECLARED, FRONTEND)
     authorities = certificate.authorities()
@@ -37,7 +37,6 @@ def test_a_workloads_chain_ends_in_the_shared_root(
     assert certificate.roots == (root,)
     assert peer.istioctl.certificate(UNDECLARED, FRONTEND).roots == (root,), "the regions trust different roots"
 
-    trust_domain = str(engine.setting("trust", "trustDomain"))
     assert spiffe_id(certificate.leaf) == home.identity(trust_domain, UNDECLARED, FRONTEND)
     wanted = Duration.parse(str(engine.setting("trust", "workloadCertificates", "lifetime"))).seconds
     assert wanted == 24 * 3600

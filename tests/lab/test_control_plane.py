@@ -65,7 +65,7 @@ def confined(sites: Mapping[str, Site], engine: Engine) -> Generator[None]:
 
 @pytest.mark.proof("C1", "a pod without NET_ADMIN joins the mesh with the node agent, and cannot without it")
 def test_a_pod_without_net_admin_joins(
-    sites: Mapping[str, Site], engine: Engine, confined: None, record: Callable[..., None]
+    sites: Mapping[str, Site], engine: Engine, confined: None, trust_domain: str, record: Callable[..., None]
 ) -> None:
     for site in sites.values():
 
@@ -78,7 +78,6 @@ def test_a_pod_without_net_admin_joins(
         # Tried again by the Deployment at growing intervals: it is to try when there is a node agent.
         site.kubectl.run("scale", "-n", CONFINED, "deployment/confined", "--replicas=0")
     changes = engine.up(engine.configured({"mesh": {"cni": True}}))
-    trust_domain = str(engine.setting("trust", "trustDomain"))
     for site in sites.values():
         site.kubectl.run("scale", "-n", CONFINED, "deployment/confined", "--replicas=1")
         site.kubectl.rolled_out(CONFINED, "deployment/confined")

@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from lab.waiting import wait_for
 from tests.lab.support.certificates import fingerprint
-from tests.lab.support.engine import Engine
 from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, UNDECLARED, Site
-from tests.lab.support.traffic import Answer
 
 REQUESTS = 200
 # Of an even spread, the least that a region must have answered: 200 requests over two regions miss it by chance less
@@ -20,7 +17,7 @@ LEAST_SHARE = 0.6
 
 @pytest.mark.proof("C3", "one service answered from all regions, evenly, with identities of one trust domain")
 def test_requests_are_spread_over_all_regions(
-    home: Site, sites: Mapping[str, Site], engine: Engine, record: Callable[..., None]
+    home: Site, sites: Mapping[str, Site], record: Callable[..., None]
 ) -> None:
     load = home.caller().requests(SERVICE_URL, REQUESTS)
     record(**load.figures)
@@ -35,21 +32,12 @@ def test_requests_are_spread_over_all_regions(
 
 @pytest.mark.proof("B2", "the receiver in each region sees the caller's certificate and identity")
 def test_the_receiver_sees_the_callers_identity(
-    home: Site, sites: Mapping[str, Site], engine: Engine, record: Callable[..., None]
+    home: Site, sites: Mapping[str, Site], trust_domain: str, record: Callable[..., None]
 ) -> None:
-    trust_domain = str(engine.setting("trust", "trustDomain"))
     caller = home.identity(trust_domain, UNDECLARED, FRONTEND)
     receiver = home.identity(trust_domain, UNDECLARED, "deploy/echo-v1")
     shown = fingerprint(home.istioctl.certificate(UNDECLARED, FRONTEND).leaf)
-    answered: dict[str, Answer] = {}
-
-    def all_regions() -> bool:
-        answer = home.caller().get(SERVICE_URL)
-        assert answer.status == 200, f"{answer.status} {answer.error}"
-        answered.setdefault(answer.region, answer)
-        return len(answered) == len(sites)
-
-    wait_for(all_regions, deadline=30, what=f"answers from every region to {home.name}", interval=0)
+    answered = home.caller().answers_by_region(SERVICE_URL, {site.region.region for site in sites.values()})
     for region, answer in answered.items():
         seen = answer.peer_certificate
         assert seen["URI"] == caller, f"{region} saw {seen['URI']}"

@@ -9,18 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.lab.support.certificates import Authority, parse_bundle, spiffe_id
-from tests.lab.support.engine import Engine
-from tests.lab.support.site import SERVICE, SYSTEM, UNDECLARED, Site
+from tests.lab.support.inside import MESH, PORT
+from tests.lab.support.site import PUBLIC, SERVICE, SYSTEM, UNDECLARED, Site
 from tests.lab.support.tls import Knock, knock
 
-PORT = 15443
-MESH = "istio"  # the protocol that a sidecar offers for mutual TLS of the mesh
 NAME = f"outbound_.8080_._.{SERVICE}"
-
-
-@pytest.fixture
-def trust_domain(engine: Engine) -> str:
-    return str(engine.setting("trust", "trustDomain"))
 
 
 @pytest.fixture
@@ -62,7 +55,7 @@ def test_a_member_of_the_mesh_passes(home: Site, member: Path, trust_domain: str
 @pytest.mark.proof("D2", "names that are no service of the mesh are refused, with a good certificate too")
 @pytest.mark.parametrize(
     "sni",
-    ["exam-platform.com", SERVICE, f"outbound_.8080_._.{SERVICE.removesuffix('.local')}.com", "nothing.local", None],
+    [PUBLIC, SERVICE, f"outbound_.8080_._.{SERVICE.removesuffix('.local')}.com", "nothing.local", None],
 )
 def test_other_names_are_refused(home: Site, member: Path, sni: str | None, record: Callable[..., None]) -> None:
     control = _through(home, NAME, member)

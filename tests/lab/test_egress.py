@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lab.tenant import CONTAINER, OUTSIDE
+from lab.tenant.manifests import TCP
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, Site
-from tests.lab.support.traffic import BINARY, Answer, Caller
+from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, WEB, Site, url_of
+from tests.lab.support.traffic import Answer, Caller
 
 DECLARED = "http://payments.example.com:8080/charge"
 ALLOWED = ("deploy/api-service-stable", "deploy/api-service-canary")
 REFUSED = 502  # of a proxy that knows no route for a host
-TCP = 9000
 
 
 def _deployments(site: Site, namespace: str) -> list[str]:
@@ -32,9 +31,7 @@ def _client(site: Site) -> tuple[str, str]:
 
 def _greeted(caller: Caller, address: str) -> bool:
     """Whether a connection to the TCP port of an address gets through: a server there speaks first."""
-    words = ["exec", "-n", caller.namespace, caller.workload, "-c", caller.container, "--", BINARY]
-    text = caller.kubectl.text(*words, "tcp", "--address", f"{address}:{TCP}", "--listen", "2s")
-    return "TCP" in json.loads(text)["received"]
+    return "TCP" in caller.tcp(f"{address}:{TCP}", listen="2s")["received"]
 
 
 @pytest.mark.proof("E6", "a declared host is reached by its caller, in plain text, and by no other service")
@@ -66,11 +63,11 @@ def test_what_is_not_declared_is_refused(home: Site, record: Callable[..., None]
         # Public DNS knows it, as it knows the declared one.
         "public name": "http://elsewhere.example.com:8080/",
         "declared name, other port": "http://payments.example.com:8443/",
-        "Service": f"http://issuer.{OUTSIDE}.svc.cluster.local:8080/.well-known/jwks.json",
+        "Service": url_of("issuer", OUTSIDE, "/.well-known/jwks.json"),
         "address": f"http://{address}:8080/",
         "address, port of no service": f"http://{address}:8443/",
     }
-    callers = {work: home.caller(EXAM, work) for work in ("deploy/api-service-stable", "deploy/web-frontend")}
+    callers = {work: home.caller(EXAM, work) for work in ("deploy/api-service-stable", WEB)}
     outsider = home.outsider()
     # Refused by the mesh, and not for want of a server: outside of it the same addresses answer.
     answering = {what: outsider.get(urls[what]).status for what in ("Service", "address")}

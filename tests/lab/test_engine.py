@@ -17,7 +17,7 @@ from tests.lab.support import lifecycle
 from tests.lab.support.certificates import parse_bundle
 from tests.lab.support.commands import run
 from tests.lab.support.engine import Changes, Engine
-from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, UNDECLARED, Site
+from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, UNDECLARED, Site, host_of
 from tests.lab.support.stage import Stage
 
 # Seconds after which a run that cannot reach a cluster must have ended: the reachability check gives up long before,
@@ -173,7 +173,7 @@ def _sees_changes(site: Site) -> float:
     started = time.monotonic()
     try:
         wait_for(
-            lambda: site.istioctl.endpoints(UNDECLARED, FRONTEND, f"{name}.{UNDECLARED}.svc.cluster.local", 8080),
+            lambda: site.istioctl.endpoints(UNDECLARED, FRONTEND, host_of(name, UNDECLARED), 8080),
             deadline=120,
             what=f"istiod of {site.name} to see a new Service",
             interval=1,

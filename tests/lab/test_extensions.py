@@ -6,41 +6,33 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-import httpx
 import pytest
 
 from components.config.values import ByteSize, Duration
+from lab.tenant.manifests import HTTP
 from lab.waiting import wait_for
 from lab.wasm import compiled
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import EXAM, Site
+from tests.lab.support.pods import living
+from tests.lab.support.public import public
+from tests.lab.support.site import EXAM, PUBLIC_API, WEB, Site, host_of, url_of
 from tests.lab.support.traffic import Caller, Load
 
-STAGE = "extensions"  # the namespace of tests/lab/stage/extensions.yaml
+EXTENSIONS = "extensions"  # the namespace of tests/lab/stage/extensions.yaml
 HOME = "use1"  # the region of the stage's services
 FILTER = "exam-integrity"  # of the exam platform; its source is lab/wasm
 BEHAVIOR, INTEGRITY = "x-suspicious-behavior", "x-exam-integrity"
 LIMITED = "x-local-rate-limit"
-PUBLIC = "api.exam-platform.com"
+CLIENT = "deploy/client"
 
 MANY = 100  # requests, of which a fifth crosses over: none of them does once in 5,000 million runs
 BURST = 300.0  # requests a second: a bucket of a hundred is empty before a second of it has come back
 ARRIVED = 60.0  # seconds for a change to reach the proxies
 
 
-def address(service: str, namespace: str = STAGE) -> str:
-    return f"http://{service}.{namespace}.svc.cluster.local:8080/"
-
-
-def client(site: Site) -> Caller:
-    return site.caller(STAGE, "deploy/client")
-
-
-def burst(caller: Caller, url: str, count: int, headers: Mapping[str, str] | None = None) -> Load:
-    """Sends ``count`` requests as fast as a bucket is emptied, and none is held back because answers are slow."""
-    words = ["--count", str(count), "--duration", f"{count / BURST + 10:.0f}s", "--concurrency", "1000"]
-    with caller.load(url, rate=BURST, headers=headers, extra=words, until_end=True) as load:
-        pass
+def _burst(caller: Caller, url: str, count: int, headers: Mapping[str, str] | None = None) -> Load:
+    """Sends ``count`` requests as fast as a bucket is emptied; each of them is answered."""
+    load = caller.burst(url, count, rate=BURST, headers=headers, spare=10)
     assert load.sent == count
     assert not load.summary["errors"], load.figures
     return load
@@ -55,8 +47,8 @@ def test_a_module_marks_answers_and_refuses_one_kind_of_request(
 ) -> None:
     configuration = engine.setting("extensions", "wasm", FILTER, "configuration")
     threshold = int(configuration["suspicious_behavior_threshold"])
-    caller = home.caller(EXAM, "deploy/web-frontend")
-    url = address("exam-service", EXAM)
+    caller = home.caller(EXAM, WEB)
+    url = url_of("exam-service", EXAM)
     for version in ({}, {"user-type": "premium"}):
         for count in (None, 0, threshold - 1, threshold, threshold + 1, 2**32):
             given = version if count is None else {**version, BEHAVIOR: str(count)}
@@ -69,7 +61,7 @@ def test_a_module_marks_answers_and_refuses_one_kind_of_request(
     refused = caller.requests(url, MANY, rate=100, headers={BEHAVIOR: str(threshold)})
     assert refused.summary["statuses"] == {"403": MANY}, refused.figures
     assert not refused.summary["services"], "a refused request reached the service"
-    other = caller.get(address("results-service", EXAM), headers={BEHAVIOR: str(threshold)})
+    other = caller.get(url_of("results-service", EXAM), headers={BEHAVIOR: str(threshold)})
     assert (other.status, other.headers.get(INTEGRITY)) == (200, None), "the module runs where nobody asked for it"
     record(
         passed=passed.summary["statuses"],
@@ -89,17 +81,15 @@ def test_a_module_with_another_sum_is_not_run(
     # Refused by the module's own proxy, because of the sum: the service answers nobody's request otherwise either.
     for name in ("closed", "open"):
         wait_for(
-            lambda name=name: "does not match" in sites[HOME].kubectl.text(
-                "logs", "-n", STAGE, f"deploy/{name}", "-c", "istio-proxy"
-            ),
+            lambda name=name: "does not match" in sites[HOME].kubectl.proxy_log(EXTENSIONS, f"deploy/{name}"),
             deadline=ARRIVED,
             what=f"the proxy of {name} to tell that the module's sum is another",
-        )  # fmt: skip
+        )
     answers: dict[str, dict[str, int]] = {}
     for name in ("closed", "open"):
-        load = client(home).requests(address(name), MANY, rate=100)
+        load = home.caller(EXTENSIONS, CLIENT).requests(url_of(name, EXTENSIONS), MANY, rate=100)
         answers[name] = dict(load.summary["statuses"])
-        answer = client(home).get(address(name))
+        answer = home.caller(EXTENSIONS, CLIENT).get(url_of(name, EXTENSIONS))
         assert INTEGRITY not in answer.headers, f"{name}: a module with another sum was run"
     record(answers=answers)
     assert answers == {"closed": {"403": MANY}, "open": {"200": MANY}}
@@ -113,16 +103,12 @@ def full(sites: Mapping[str, Site]) -> Site:
     """Both pods of the limited service anew, with full buckets; gives their region."""
     home = sites[HOME]
     workloads = [f"deployment/limited-{version}" for version in ("a", "b")]
-    home.kubectl.run("rollout", "restart", "-n", STAGE, *workloads)
-    home.kubectl.rolled_out(STAGE, *workloads)
+    home.kubectl.run("rollout", "restart", "-n", EXTENSIONS, *workloads)
+    home.kubectl.rolled_out(EXTENSIONS, *workloads)
 
     def only_the_new_ones() -> bool:
-        pods = [
-            pod
-            for pod in home.kubectl.items("pod", "-n", STAGE, "-l", "app=limited")
-            if "deletionTimestamp" not in pod["metadata"]
-        ]
-        known = home.istioctl.endpoints(STAGE, "deploy/client", f"limited.{STAGE}.svc.cluster.local", 8080)
+        pods = living(home.kubectl, EXTENSIONS, "-l", "app=limited")
+        known = home.istioctl.endpoints(EXTENSIONS, CLIENT, host_of("limited", EXTENSIONS), HTTP)
         return len(pods) == 2 and {found.address for found in known} == {pod["status"]["podIP"] for pod in pods}
 
     wait_for(only_the_new_ones, deadline=ARRIVED, what="the caller's proxy to know the new pods alone")
@@ -132,12 +118,14 @@ def full(sites: Mapping[str, Site]) -> Site:
 @pytest.mark.proof("H2", "past the limit 429 with its header; each pod's proxy counts for itself; others are untouched")
 def test_each_proxy_lets_so_many_requests_through(full: Site, engine: Engine, record: Callable[..., None]) -> None:
     limit = engine.setting("services", f"{EXAM}/api-service", "rateLimit")
-    assert engine.setting("services", f"{STAGE}/limited", "rateLimit") == limit, "the platform's own is what is proven"
-    assert _bucket(full, STAGE, "limited") == _bucket(full, EXAM, "api-service")
+    assert engine.setting("services", f"{EXTENSIONS}/limited", "rateLimit") == limit, (
+        "the platform's own is what is proven"
+    )
+    assert _bucket(full, EXTENSIONS, "limited") == _bucket(full, EXAM, "api-service")
     most, per = int(limit["requests"]), Duration.parse(limit["per"])
-    caller, url = client(full), address("limited")
+    caller, url = full.caller(EXTENSIONS, CLIENT), url_of("limited", EXTENSIONS)
 
-    one = burst(caller, url, most + most // 2, headers={"only": "a"})
+    one = _burst(caller, url, most + most // 2, headers={"only": "a"})
     # What comes back meanwhile is used up: a single request on a slow machine would find a token.
     with caller.load(url, rate=50, headers={"only": "a"}):
         refused = wait_for(
@@ -145,9 +133,9 @@ def test_each_proxy_lets_so_many_requests_through(full: Site, engine: Engine, re
             deadline=ARRIVED,
             what="a refusal from the pod whose bucket is empty",
         )
-    free = burst(caller, address("open"), most + most // 2)
+    free = _burst(caller, url_of("open", EXTENSIONS), most + most // 2)
     # The second pod has answered nothing yet: half of these requests are for it.
-    both = burst(caller, url, 4 * most)
+    both = _burst(caller, url, 4 * most)
 
     def refilled(load: Load) -> float:
         """Requests that a bucket regains while a load lasts."""
@@ -181,23 +169,22 @@ def _bucket(site: Site, namespace: str, service: str) -> object:
 def test_a_body_above_its_limit_is_refused(home: Site, engine: Engine, record: Callable[..., None]) -> None:
     limit = ByteSize.parse(engine.setting("services", f"{EXAM}/api-service", "maxRequestBody")).bytes
     answers: Counter[str] = Counter()
-    with httpx.Client(verify=False, trust_env=False, timeout=20) as outside:
-        for size, expected in {limit - 1: 200, limit: 200, limit + 1: 413, 2 * limit: 413}.items():
-            for chunked in (False, True):
-                answer = outside.post(
-                    f"https://{home.ingress_address()}/health",
-                    content=_chunks(size) if chunked else b"a" * size,
-                    headers={"host": PUBLIC},
-                    extensions={"sni_hostname": PUBLIC},
-                )
-                assert ("transfer-encoding" in answer.request.headers) is chunked
-                said = f"{size} bytes, {'chunked' if chunked else 'of a length said ahead'}: {answer.status_code}"
-                assert answer.status_code == expected, said
-                answers[str(expected)] += 1
+    address = home.ingress_address()
+    for size, expected in {limit - 1: 200, limit: 200, limit + 1: 413, 2 * limit: 413}.items():
+        for chunked in (False, True):
+            # Each on a connection of its own: one on which a body was refused may be about to be closed.
+            with public(address, PUBLIC_API, timeout=20) as outside:
+                answer = outside.post("/health", content=_chunks(size) if chunked else b"a" * size)
+            assert ("transfer-encoding" in answer.request.headers) is chunked
+            said = f"{size} bytes, {'chunked' if chunked else 'of a length said ahead'}: {answer.status_code}"
+            assert answer.status_code == expected, said
+            answers[str(expected)] += 1
     # From inside, and with another limit: it is the service's proxy that counts, and no other one's.
-    small = ByteSize.parse(engine.setting("services", f"{STAGE}/limited", "maxRequestBody")).bytes
+    small = ByteSize.parse(engine.setting("services", f"{EXTENSIONS}/limited", "maxRequestBody")).bytes
     inside = {
-        f"{service} {size - small:+d}": client(home).get(address(service), method="POST", data="a" * size).status
+        f"{service} {size - small:+d}": home.caller(EXTENSIONS, CLIENT)
+        .get(url_of(service, EXTENSIONS), method="POST", data="a" * size)
+        .status
         for service in ("limited", "open")
         for size in (small, small + 1)
     }

@@ -15,23 +15,22 @@ import pytest
 
 from lab import tenant
 from lab.paths import Paths
-from lab.tenant import NAMESPACE
 from lab.waiting import wait_for
 from tests.lab.support import lifecycle
 from tests.lab.support.certificates import fingerprint, parse_bundle
 from tests.lab.support.engine import Changes, Engine
-from tests.lab.support.site import INGRESS, SYSTEM, Site
+from tests.lab.support.pods import proxied, proxy_of, running
+from tests.lab.support.site import EXAM, INGRESS, PUBLIC, SYSTEM, WEB, Site, url_of
 from tests.lab.support.stage import Stage
 from tests.lab.support.tls import knock
-from tests.lab.support.traffic import Answer, Caller, Load, loaded
+from tests.lab.support.traffic import Caller, Load, loaded
 
 STACK = "local-remote"
 GATEWAY = "istio-eastwestgateway"
-FRONTEND = "web-frontend"
-STRANGER = "admin-service"  # in the same namespace, and not declared in this stack
-SERVICE_URL = f"http://exam-service.{NAMESPACE}.svc.cluster.local:8080/"
-ARCHIVE_URL = f"http://archive-service.{NAMESPACE}.svc.cluster.local:8080/"
-HOST = "exam-platform.com"
+WEB_APP = WEB.removeprefix("deploy/")
+STRANGER = "deploy/admin-service"  # in the same namespace, and not declared in this stack
+SERVICE_URL = url_of("exam-service", EXAM)
+ARCHIVE_URL = url_of("archive-service", EXAM)
 ISTIO_GROUPS = (
     "networking.istio.io",
     "security.istio.io",
@@ -61,8 +60,8 @@ class Shared:
     def sites(self) -> tuple[Site, Site]:
         return self.primary, self.remote
 
-    def caller(self, site: Site, workload: str = FRONTEND) -> Caller:
-        return site.caller(NAMESPACE, f"deploy/{workload}")
+    def caller(self, site: Site, workload: str = WEB) -> Caller:
+        return site.caller(EXAM, workload)
 
     def regions(self) -> set[str]:
         return {site.region.region for site in self.sites}
@@ -102,7 +101,7 @@ def shared(
 def _join(shared: Shared) -> None:
     """The tenant's pods in the new mesh: those of the former one hold certificates of a root that is gone."""
     for site in shared.sites:
-        site.kubectl.run("rollout", "restart", "deployment", "-n", NAMESPACE)
+        site.kubectl.run("rollout", "restart", "deployment", "-n", EXAM)
     for site in shared.sites:
         tenant.deploy(site.region, site.kubectl)
     _wait_for_both_ways(shared)
@@ -110,34 +109,16 @@ def _join(shared: Shared) -> None:
 
 def _wait_for_both_ways(shared: Shared) -> None:
     for site in shared.sites:
-        wait_for(
-            lambda site=site: set(shared.caller(site).requests(SERVICE_URL, 40).regions) == shared.regions(),
-            deadline=90,
-            what=f"answers from both regions to {site.name}",
-        )
-
-
-def _pods(site: Site, namespace: str, *selector: str) -> list[dict[str, Any]]:
-    """The pods that run and are not about to end."""
-    return [
-        pod
-        for pod in site.kubectl.items("pod", "-n", namespace, *selector)
-        if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
-    ]
-
-
-def _containers(pod: Mapping[str, Any]) -> set[str]:
-    spec = pod["spec"]
-    return {container["name"] for container in (*spec["containers"], *spec.get("initContainers", []))}
+        shared.caller(site).wait_for_regions(SERVICE_URL, shared.regions(), count=40, deadline=90)
 
 
 def _proxied(site: Site) -> set[str]:
     """Every pod of a region that has a proxy, as istiod names it."""
     return {
         f"{pod['metadata']['name']}.{namespace}"
-        for namespace in (SYSTEM, INGRESS, NAMESPACE)
-        for pod in _pods(site, namespace)
-        if "istio-proxy" in _containers(pod)
+        for namespace in (SYSTEM, INGRESS, EXAM)
+        for pod in running(site.kubectl, namespace)
+        if proxied(pod)
     }
 
 
@@ -147,7 +128,7 @@ def _proxied(site: Site) -> set[str]:
 def test_the_remote_region_has_no_control_plane(shared: Shared, record: Callable[..., None]) -> None:
     primary, remote = shared.primary, shared.remote
     assert set(shared.created.operations) <= {"create", "read"}
-    assert _pods(primary, SYSTEM, "-l", "app=istiod"), "the search would not find an istiod"
+    assert running(primary.kubectl, SYSTEM, "-l", "app=istiod"), "the search would not find an istiod"
     assert not remote.kubectl.items("pod", "-n", SYSTEM, "-l", "app=istiod")
     assert not remote.kubectl.items("deployment", "-n", SYSTEM, "-l", "app=istiod")
     secrets = {
@@ -185,7 +166,7 @@ def _istio_objects(site: Site, group: str) -> list[str]:
 def test_the_remote_regions_proxies_are_the_primarys(shared: Shared, record: Callable[..., None]) -> None:
     primary, remote = shared.primary, shared.remote
     assert primary.istioctl.remote_clusters() == dict.fromkeys((primary.name, remote.name), "synced")
-    istiods = {pod["metadata"]["name"] for pod in _pods(primary, SYSTEM, "-l", "app=istiod")}
+    istiods = {pod["metadata"]["name"] for pod in running(primary.kubectl, SYSTEM, "-l", "app=istiod")}
     served: dict[str, tuple[str, str]] = {}
 
     def all_served() -> bool:
@@ -203,8 +184,8 @@ def test_the_remote_regions_proxies_are_the_primarys(shared: Shared, record: Cal
     addresses = {address for found in slices for point in found["endpoints"] for address in point["addresses"]}
     assert addresses == {primary.east_west_address()}
     (signer,) = parse_bundle(primary.kubectl.secret(SYSTEM, "cacerts")["ca-cert.pem"])
-    for workload in (FRONTEND, "archive-service"):
-        certificate = remote.istioctl.certificate(NAMESPACE, f"deploy/{workload}")
+    for workload in (WEB, "deploy/archive-service"):
+        certificate = remote.istioctl.certificate(EXAM, workload)
         assert fingerprint(certificate.chain[1]) == fingerprint(signer), f"{workload} has another signer"
         assert certificate.leaf.issuer == signer.subject
     record(proxies=len(proxies), istiod=sorted(istiods), way=sorted(addresses))
@@ -219,19 +200,11 @@ def test_traffic_goes_both_ways(shared: Shared, record: Callable[..., None]) -> 
         assert (load.sent, load.failed) == (REQUESTS, 0), load.figures
         assert set(load.regions) == shared.regions(), f"from {site.name} the answers came from {load.regions}"
         figures[site.name] = load.figures
-        answered: dict[str, Answer] = {}
-
-        def all_regions(site: Site = site, answered: dict[str, Answer] = answered) -> bool:
-            answer = shared.caller(site).get(SERVICE_URL)
-            assert answer.status == 200, f"{answer.status} {answer.error}"
-            answered.setdefault(answer.region, answer)
-            return set(answered) == shared.regions()
-
-        wait_for(all_regions, deadline=30, what=f"answers from both regions to {site.name}", interval=0)
+        answered = shared.caller(site).answers_by_region(SERVICE_URL, shared.regions())
         for region, answer in answered.items():
             seen = answer.peer_certificate
-            assert seen["URI"] == site.identity(trust_domain, NAMESPACE, f"deploy/{FRONTEND}"), f"{region}: {seen}"
-            assert seen["By"] == site.identity(trust_domain, NAMESPACE, "deploy/exam-service-v1"), f"{region}: {seen}"
+            assert seen["URI"] == site.identity(trust_domain, EXAM, WEB), f"{region}: {seen}"
+            assert seen["By"] == site.identity(trust_domain, EXAM, "deploy/exam-service-v1"), f"{region}: {seen}"
         # A service of the remote region alone, from both.
         archive = shared.caller(site).get(ARCHIVE_URL)
         assert (archive.status, archive.region) == (200, shared.remote.region.region), f"{site.name}: {archive}"
@@ -247,9 +220,9 @@ def test_the_remote_regions_ingress_answers(shared: Shared, record: Callable[...
     shown: dict[str, str] = {}
     for site in shared.sites:
         address = str(outputs["clusters"][site.name]["ingress"]["address"])
-        answer = knock(address, 443, sni=HOST, path="/health", trusted=trusted, check_name=True)
+        answer = knock(address, 443, sni=PUBLIC, path="/health", trusted=trusted, check_name=True)
         assert answer.status == 200, f"{site.name}: {answer.reached} {answer.error} {answer.status}"
-        assert answer.json["service"] == FRONTEND
+        assert answer.json["service"] == WEB_APP
         shown[site.name] = answer.json["region"]
     record(answered=shown)
 
@@ -271,7 +244,7 @@ def _injected(shared: Shared) -> str:
     )
     if asked.code != 0:
         return asked.text
-    return "injected" if "istio-proxy" in _containers(json.loads(asked.out)) else "bare"
+    return "injected" if proxied(json.loads(asked.out)) else "bare"
 
 
 @contextmanager
@@ -295,21 +268,18 @@ def _without(site: Site, deployment: str) -> Generator[None]:
 @pytest.mark.proof("C4", "a new pod of the remote region is injected by the primary, through its east-west gateway")
 def test_a_new_pod_is_injected_by_the_primary(shared: Shared, record: Callable[..., None]) -> None:
     primary, remote = shared.primary, shared.remote
-    before = {pod["metadata"]["name"] for pod in _pods(remote, NAMESPACE, "-l", f"app={FRONTEND}")}
-    remote.kubectl.run("rollout", "restart", "-n", NAMESPACE, f"deployment/{FRONTEND}")
-    remote.kubectl.rolled_out(NAMESPACE, f"deployment/{FRONTEND}")
+    before = {pod["metadata"]["name"] for pod in running(remote.kubectl, EXAM, "-l", f"app={WEB_APP}")}
+    remote.kubectl.run("rollout", "restart", "-n", EXAM, WEB)
+    remote.kubectl.rolled_out(EXAM, WEB)
     (pod,) = [
-        found for found in _pods(remote, NAMESPACE, "-l", f"app={FRONTEND}") if found["metadata"]["name"] not in before
+        found
+        for found in running(remote.kubectl, EXAM, "-l", f"app={WEB_APP}")
+        if found["metadata"]["name"] not in before
     ]
-    (proxy,) = [
-        container
-        for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", []))
-        if container["name"] == "istio-proxy"
-    ]
-    said = {entry["name"]: entry.get("value") for entry in proxy["env"]}
+    said = {entry["name"]: entry.get("value") for entry in proxy_of(pod)["env"]}
     assert said["ISTIO_META_CLUSTER_ID"] == remote.name
     assert said["ISTIO_META_NETWORK"] == remote.name
-    name = f"{pod['metadata']['name']}.{NAMESPACE}"
+    name = f"{pod['metadata']['name']}.{EXAM}"
     wait_for(
         lambda: primary.istioctl.proxies().get(name, ("", ""))[0] == remote.name,
         deadline=30,

@@ -12,7 +12,7 @@ import yaml
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
 from tests.lab.support.istioctl import Endpoint
-from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, SYSTEM, UNDECLARED, Site
+from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, SYSTEM, UNDECLARED, Site, url_of
 from tests.lab.support.traffic import loaded
 
 
@@ -133,8 +133,7 @@ def _sees_new_endpoints(sites: Mapping[str, Site]) -> None:
             for reader in sites.values():
                 wait_for(
                     lambda reader=reader, read=read: (
-                        reader.caller().get(f"http://new-in-{read.name}.{UNDECLARED}.svc.cluster.local:8080/").region
-                        == read.region.region
+                        reader.caller().get(url_of(f"new-in-{read.name}", UNDECLARED)).region == read.region.region
                     ),
                     deadline=60,
                     what=f"{reader.name} reaching a service that is new in {read.name}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,24 +11,18 @@ import pytest
 
 from lab.waiting import wait_for
 from tests.lab.support.failures import Course, Pod, now
-from tests.lab.support.site import EXAM, Site
-from tests.lab.support.traffic import Caller, Load
+from tests.lab.support.shares import SAMPLE, tolerance, within
+from tests.lab.support.site import EXAM, WEB, Site, url_of
+from tests.lab.support.traffic import PATIENT, Load
 
-NAMESPACE = "resilience"
+RESILIENCE = "resilience"  # the namespace of tests/lab/stage/resilience.yaml
+CALLER = "deploy/caller"
 RATE = 50  # requests a second: every tenth of a second has some
 # Nothing is given up before the proxies' longest time-out, and no request waits for another.
-PATIENT = ["--duration", "200s", "--timeout", "20s", "--concurrency", "1000", "--series"]
+WATCHED = ("--duration", "200s", "--timeout", "20s", *PATIENT, "--series")
 LATE = 3.0  # seconds by which two busy cores may delay what a timer of a proxy does
 
 Act = Callable[[], object]
-
-
-def _host(service: str, namespace: str = NAMESPACE) -> str:
-    return f"http://{service}.{namespace}.svc.cluster.local:8080"
-
-
-def _caller(site: Site) -> Caller:
-    return site.caller(NAMESPACE, "deploy/caller")
 
 
 # I1
@@ -51,12 +44,12 @@ class Ejection:
 def _ejection(site: Site, service: str, errors: int, *, seconds: float) -> Ejection:
     """A pod of two answers 503 until `errors` callers have seen it, and is well from then on."""
     kubectl = site.kubectl
-    bad, good = (Pod.only(kubectl, NAMESPACE, f"app={service},version={version}") for version in ("a", "b"))
+    bad, good = (Pod.only(kubectl, RESILIENCE, f"app={service},version={version}") for version in ("a", "b"))
     for pod in (bad, good):
         pod.reset()
     # One at a time: requests under way when the last bad answer comes would be more of them.
     extra = ["--duration", "120s", "--concurrency", "1"]
-    with _caller(site).load(f"{_host(service)}/", rate=RATE, extra=extra) as load:
+    with site.caller(RESILIENCE, CALLER).load(url_of(service, RESILIENCE), rate=RATE, extra=extra) as load:
         for pod in (bad, good):
             wait_for(lambda pod=pod: pod.served()["total"], deadline=30, what=f"a request at {pod.name}")
         failing = now()
@@ -66,7 +59,7 @@ def _ejection(site: Site, service: str, errors: int, *, seconds: float) -> Eject
         # Well from here on, so that each answer that it does not give is one that callers did not ask of it.
         bad.reset()
         # It was Ready all the while: only callers' proxies know.
-        ready = kubectl.json("get", "pod", "-n", NAMESPACE, bad.name)["status"]["conditions"]
+        ready = kubectl.json("get", "pod", "-n", RESILIENCE, bad.name)["status"]["conditions"]
         assert next(found["status"] for found in ready if found["type"] == "Ready") == "True"
         earliest = 0.0
 
@@ -108,7 +101,7 @@ def test_the_defaults_leave_a_failing_pod_alone(sites: Mapping[str, Site], recor
 
 
 def _target(site: Site, service: str = "target") -> Pod:
-    return Pod.only(site.kubectl, NAMESPACE, f"app={service}")
+    return Pod.only(site.kubectl, RESILIENCE, f"app={service}")
 
 
 @dataclass(frozen=True)
@@ -154,11 +147,10 @@ def _shift(
     near, far = _target(home), _target(peer)
     for pod in (near, far):
         pod.reset()
-    url = _host("target")
-    extra = [*PATIENT, "--method", method]
+    extra = [*WATCHED, "--method", method]
     with (
-        _caller(peer).load(f"{url}/{peer.name}", rate=10) as other,
-        _caller(home).load(f"{url}{path}", rate=rate, extra=extra) as load,
+        peer.caller(RESILIENCE, CALLER).load(url_of("target", RESILIENCE, f"/{peer.name}"), rate=10) as other,
+        home.caller(RESILIENCE, CALLER).load(url_of("target", RESILIENCE, path), rate=rate, extra=extra) as load,
     ):
         wait_for(lambda: near.served()["statuses"].get("200", 0) >= rate, deadline=30, what="a second of local answers")
         failing = now()
@@ -211,7 +203,7 @@ def _unharmed(shift: Shift, peer: Site) -> None:
 @pytest.mark.proof("I2", "the only local pod deleted under load: the other region answers, and no request fails")
 def test_a_deleted_pod(home: Site, peer: Site, record: Callable[..., None]) -> None:
     pod = _target(home)
-    shift = _shift(home, peer, lambda: home.kubectl.run("delete", "pod", "-n", NAMESPACE, pod.name, "--wait=false"))
+    shift = _shift(home, peer, lambda: home.kubectl.run("delete", "pod", "-n", RESILIENCE, pod.name, "--wait=false"))
     record(**shift.figures)
     _unharmed(shift, peer)
     failed = shift.load.failed
@@ -221,7 +213,7 @@ def test_a_deleted_pod(home: Site, peer: Site, record: Callable[..., None]) -> N
 @pytest.mark.proof("I2", "scaled to zero under load: the other region answers, and no request fails")
 def test_scaled_to_zero(home: Site, peer: Site, record: Callable[..., None]) -> None:
     def scale(replicas: int) -> None:
-        home.kubectl.run("scale", "-n", NAMESPACE, "deploy/target", f"--replicas={replicas}")
+        home.kubectl.run("scale", "-n", RESILIENCE, "deploy/target", f"--replicas={replicas}")
 
     shift = _shift(home, peer, lambda: scale(0), lambda: scale(1))
     record(**shift.figures)
@@ -295,18 +287,16 @@ def _bounded(shift: Shift, case: Case, peer: Site, record: Callable[..., None], 
 @pytest.mark.proof("I2", "80 % stay and 20 % go, as the shares say, in both regions at once")
 @pytest.mark.parametrize(
     ("namespace", "caller", "service"),
-    [(EXAM, "deploy/web-frontend", "exam-service"), (NAMESPACE, "deploy/caller", "shared")],
+    [(EXAM, WEB, "exam-service"), (RESILIENCE, CALLER, "shared")],
     ids=["exam-service", "shared"],
 )
 def test_shares(
     sites: Mapping[str, Site], namespace: str, caller: str, service: str, record: Callable[..., None]
 ) -> None:
-    count, share = 1000, 0.8
-    url = f"{_host(service, namespace)}/"
-    loads = {name: site.caller(namespace, caller).requests(url, count, rate=100) for name, site in sites.items()}
-    allowed = 3 * math.sqrt(count * share * (1 - share))
+    url = url_of(service, namespace)
+    loads = {name: site.caller(namespace, caller).requests(url, SAMPLE, rate=100) for name, site in sites.items()}
     local = {name: loads[name].regions.get(site.region.region, 0) for name, site in sites.items()}
-    record(local=local, allowed=round(allowed, 1), failed={name: load.failed for name, load in loads.items()})
+    record(local=local, allowed=round(tolerance(80), 1), failed={name: load.failed for name, load in loads.items()})
     for name, load in loads.items():
-        assert (load.sent, load.failed) == (count, 0), load.figures
-        assert abs(local[name] - count * share) <= allowed, f"{local[name]} of {count} stayed in {name}"
+        assert (load.sent, load.failed) == (SAMPLE, 0), load.figures
+        assert within(local[name], 80), f"{local[name]} of {SAMPLE} stayed in {name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,70 +14,35 @@ from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
 from tests.lab.support.forward import Tally, tally
 from tests.lab.support.routes import Client, arrival
-from tests.lab.support.site import EXAM, FRONTEND, INGRESS, Site
-from tests.lab.support.traffic import LONGEST, Caller, Load
-
-WEB = "deploy/web-frontend"
-EXAM_SERVICE = f"http://exam-service.{EXAM}.svc.cluster.local:8080"
-API_SERVICE = f"api-service.{EXAM}.svc.cluster.local"
-ARCHIVE_SERVICE = f"http://archive-service.{EXAM}.svc.cluster.local:8080/"
+from tests.lab.support.shares import SAMPLE, Shares
+from tests.lab.support.site import EXAM, FRONTEND, INGRESS, PUBLIC, WEB, Site, host_of, url_of
+from tests.lab.support.traffic import LONGEST, PATIENT, Caller, Load, loaded
 
 ROUTING = "routing"  # the namespace of tests/lab/stage/routing.yaml
-RELEASE = f"release.{ROUTING}.svc.cluster.local"
-RELEASE_URL = f"http://{RELEASE}:8080/"
-COLOURS = f"colours.{ROUTING}.svc.cluster.local"
+RELEASE = host_of("release", ROUTING)
+RELEASE_URL = url_of("release", ROUTING)
+COLOURS = host_of("colours", ROUTING)
 SWITCHED = "/switched"  # the path of the load on both colours; a preview asks for another, and is counted apart
-PUBLIC = "exam-platform.com"
 
-SAMPLE = 1000
 ALL = 100  # requests where all of them go one way; a share of 10 % would be missed once in 37,000 runs
-SIGMAS = 3
 RATE = 200.0  # requests a second
-PATIENT = ("--concurrency", "1000")  # none is held back because answers are slow; each may take 5 s
 
 
-class Shares:
-    """What share of 1,000 requests the versions had, in as many samples as were taken."""
+def _drawn(send: Callable[[], Load], percent: Mapping[str, int]) -> tuple[Shares, int]:
+    """The versions' shares of :data:`SAMPLE` requests, and how many of all that were sent have failed."""
+    loads: list[Load] = []
 
-    def __init__(self, send: Callable[[], Load], percent: Mapping[str, int]) -> None:
-        self.samples: list[dict[str, int]] = []
-        self.failed = 0
-        self.percent = {version: share for version, share in percent.items() if share}
-        # A fair draw is more than three sigmas off once in 370 times. A second one is too, by chance, once in 137,000:
-        # what is off twice is not fair. A share that is off by 5 of 100 is found by both all the same.
-        while len(self.samples) < 2 and not self.fair:
-            load = send()
-            assert load.sent == SAMPLE
-            self.failed += load.failed
-            self.samples.append(dict(load.summary["versions"]))
+    def draw() -> Mapping[str, int]:
+        loads.append(send())
+        assert loads[-1].sent == SAMPLE
+        return loads[-1].summary["versions"]
 
-    @property
-    def fair(self) -> bool:
-        if not self.samples:
-            return False
-        last = self.samples[-1]
-        return set(last) == set(self.percent) and all(
-            abs(last[version] - SAMPLE * share / 100) <= tolerance(share) for version, share in self.percent.items()
-        )
+    shares = Shares.drawn(draw, percent)
+    return shares, sum(load.failed for load in loads)
 
 
-def tolerance(percent: int) -> float:
-    """The most that a share of :data:`SAMPLE` requests may be off, in requests."""
-    share = percent / 100
-    return SIGMAS * math.sqrt(SAMPLE * share * (1 - share))
-
-
-def send(
-    caller: Caller, url: str, count: int, *, headers: Mapping[str, str] | None = None, reach: Sequence[str] = ()
-) -> Load:
-    """Sends ``count`` requests and waits for their end: those of a busy machine late rather than not at all."""
-    bounds = ["--count", str(count), "--duration", f"{count / RATE + 5:.0f}s", *PATIENT, *reach]
-    with caller.load(url, rate=RATE, headers=headers, extra=bounds, until_end=True) as load:
-        pass
-    return load
-
-
-def versions(load: Load) -> dict[str, int]:
+def _versions(load: Load) -> dict[str, int]:
+    """Answers by version, none of which failed."""
     assert load.failed == 0, load.figures
     return dict(load.summary["versions"])
 
@@ -88,7 +52,7 @@ def test_requests_of_a_service_take_their_routes(home: Site, record: Callable[..
     caller = home.caller(EXAM, WEB)
 
     def all_of(path: str, headers: Mapping[str, str] | None = None) -> dict[str, int]:
-        return versions(send(caller, EXAM_SERVICE + path, ALL, headers=headers))
+        return _versions(caller.burst(url_of("exam-service", EXAM, path), ALL, rate=RATE, headers=headers))
 
     premium = {"user-type": "premium"}
     found = {
@@ -100,8 +64,9 @@ def test_requests_of_a_service_take_their_routes(home: Site, record: Callable[..
         # Not below /api/v2.
         "/api/v20": all_of("/api/v20"),
     }
-    shares = Shares(lambda: send(caller, f"{EXAM_SERVICE}/api/v2/exams", SAMPLE), {"v1": 90, "v2": 10})
-    record(**found, shares=shares.samples, failed=shares.failed)
+    shared = url_of("exam-service", EXAM, "/api/v2/exams")
+    shares, failed = _drawn(lambda: caller.burst(shared, SAMPLE, rate=RATE), {"v1": 90, "v2": 10})
+    record(**found, shares=shares.samples, failed=failed)
     assert found == {
         "premium": {"v2": ALL},
         "premium /api/v2/exams": {"v2": ALL},
@@ -109,8 +74,8 @@ def test_requests_of_a_service_take_their_routes(home: Site, record: Callable[..
         "default": {"v1": ALL},
         "/api/v20": {"v1": ALL},
     }
-    assert shares.failed == 0
-    assert shares.fair, f"not 90/10 within {SIGMAS} sigmas: {shares.samples}"
+    assert failed == 0
+    assert shares.fair, f"not {shares}"
 
 
 @pytest.mark.proof("E1", "through the ingress too: a path shared 90/10, a header's own version, the default")
@@ -119,25 +84,25 @@ def test_requests_from_outside_take_their_routes(home: Site, record: Callable[..
 
     def public(path: str, count: int, headers: Mapping[str, str] | None = None) -> Load:
         reach = ("--resolve", f"{PUBLIC}:{address}", "--insecure")
-        return send(caller, f"https://{PUBLIC}{path}", count, headers=headers, reach=reach)
+        return caller.burst(f"https://{PUBLIC}{path}", count, *reach, rate=RATE, headers=headers)
 
     found = {
-        "canary-user": versions(public("/routing/v1/exams", ALL, {"canary-user": "true"})),
-        "default": versions(public("/routing/exams", ALL)),
+        "canary-user": _versions(public("/routing/v1/exams", ALL, {"canary-user": "true"})),
+        "default": _versions(public("/routing/exams", ALL)),
     }
-    shares = Shares(lambda: public("/routing/v1/exams", SAMPLE), {"v1": 90, "v2": 10})
+    shares, failed = _drawn(lambda: public("/routing/v1/exams", SAMPLE), {"v1": 90, "v2": 10})
     # api-service has the same route as committed, and a limit below a thousand requests.
     api = {
         client.name: client.shares(host, "route-0")
         for client, host in (
-            (Client(home, EXAM, WEB), API_SERVICE),
+            (Client(home, EXAM, WEB), host_of("api-service", EXAM)),
             (Client(home, INGRESS, "deploy/istio-ingress", f"{EXAM}/api-service."), PUBLIC),
         )
     }
-    record(**found, shares=shares.samples, failed=shares.failed, api_service=api)
+    record(**found, shares=shares.samples, failed=failed, api_service=api)
     assert found == {"canary-user": {"v2": ALL}, "default": {"v1": ALL}}
-    assert shares.failed == 0
-    assert shares.fair, f"not 90/10 within {SIGMAS} sigmas: {shares.samples}"
+    assert failed == 0
+    assert shares.fair, f"not {shares}"
     assert all(share == {"stable": 90, "canary": 10} for share in api.values()), api
 
 
@@ -149,18 +114,17 @@ def test_a_service_of_one_region_is_reached_from_all(
     for site in sites.values():
         pods = site.kubectl.items("pod", "-n", EXAM, "-l", "app=archive-service")
         assert bool(pods) == (site.name == name), f"{site.name} has {len(pods)} pods of it"
-    load = home.caller(EXAM, WEB).requests(ARCHIVE_SERVICE, ALL)
+    load = home.caller(EXAM, WEB).requests(url_of("archive-service", EXAM), ALL)
     record(**load.figures)
     assert load.failed == 0, load.figures
     assert load.regions == {sites[name].region.region: ALL}
 
 
 @contextmanager
-def sending(callers: Sequence[Caller], url: str, rate: float) -> Generator[list[Load]]:
+def _sending(callers: Sequence[Caller], url: str, rate: float) -> Generator[list[Load]]:
     """Requests of all callers, ``rate`` of them a second together, and none that failed."""
-    with ExitStack() as stack:
-        bounds = ["--duration", f"{LONGEST}s", *PATIENT]
-        loads = [stack.enter_context(caller.load(url, rate=rate / len(callers), extra=bounds)) for caller in callers]
+    bounds = ("--duration", f"{LONGEST}s", *PATIENT)
+    with loaded([(caller, url) for caller in callers], rate=rate / len(callers), extra=bounds) as loads:
         yield loads
     for load in loads:
         assert load.failed == 0, load.figures
@@ -173,14 +137,14 @@ def test_a_canary_moves_by_one_number(sites: Mapping[str, Site], changes: Engine
     callers = {site.name: site.caller(ROUTING, FRONTEND) for site in sites.values()}
     clients = [(Client(site, ROUTING, FRONTEND), RELEASE) for site in sites.values()]
 
-    def shares(caller: Caller, percent: int) -> Shares:
-        return Shares(lambda: send(caller, RELEASE_URL, SAMPLE), {"v1": 100 - percent, "v2": percent})
+    def shares(caller: Caller, percent: int) -> tuple[Shares, int]:
+        return _drawn(lambda: caller.burst(RELEASE_URL, SAMPLE, rate=RATE), {"v1": 100 - percent, "v2": percent})
 
     def asked_for(caller: Caller) -> dict[str, int]:
-        return versions(send(caller, RELEASE_URL, ALL, headers={"canary-user": "true"}))
+        return _versions(caller.burst(RELEASE_URL, ALL, rate=RATE, headers={"canary-user": "true"}))
 
     steps: dict[str, object] = {}
-    with sending(list(callers.values()), RELEASE_URL, 50) as loads, ThreadPoolExecutor() as pool:
+    with _sending(list(callers.values()), RELEASE_URL, 50) as loads, ThreadPoolExecutor() as pool:
         for percent in (0, 10, 50, 100):
             if percent:
                 canary = {"canary": {"percent": percent}}
@@ -191,11 +155,11 @@ def test_a_canary_moves_by_one_number(sites: Mapping[str, Site], changes: Engine
             found = list(pool.map(shares, callers.values(), repeat(percent)))
             steps[f"{percent} %"] = {
                 "arrived_s": max(seconds.values()),
-                "shares": {region: share.samples for region, share in zip(callers, found, strict=True)},
+                "shares": {region: share.samples for region, (share, _) in zip(callers, found, strict=True)},
             }
             assert all(answers == {"v2": ALL} for answers in by_header), by_header
-            assert sum(share.failed for share in found) == 0, steps
-            assert all(share.fair for share in found), f"not {percent} % within {SIGMAS} sigmas: {steps}"
+            assert sum(failed for _, failed in found) == 0, steps
+            assert all(share.fair for share, _ in found), f"not {percent} %: {steps}"
     record(**steps, loads=[load.figures for load in loads])
 
 
@@ -208,8 +172,8 @@ def test_a_switch_of_colours_drops_nothing(
 
     def preview() -> list[dict[str, int]]:
         header = {"deployment-type": "preview"}
-        url = f"http://{COLOURS}:8080/preview"
-        return [versions(send(caller, url, ALL, headers=header)) for caller in callers]
+        url = url_of("colours", ROUTING, "/preview")
+        return [_versions(caller.burst(url, ALL, rate=RATE, headers=header)) for caller in callers]
 
     switches: dict[str, object] = {}
     with ExitStack() as stack:
@@ -224,7 +188,7 @@ def test_a_switch_of_colours_drops_nothing(
             """How many requests of the load its pods have answered until now, in all regions."""
             return sum(pod.served(SWITCHED) for pod in pods[colour])
 
-        loads = stack.enter_context(sending(callers, f"http://{COLOURS}:8080{SWITCHED}", RATE))
+        loads = stack.enter_context(_sending(callers, url_of("colours", ROUTING, SWITCHED), RATE))
         arrival(clients, "default", {"blue": 100})
         assert preview() == [{"green": ALL}] * len(callers)
         for active, former in (("green", "blue"), ("blue", "green")):

@@ -13,15 +13,15 @@ import yaml
 from tests.lab.support.commands import run
 from tests.lab.support.engine import NAMESPACE, Engine
 from tests.lab.support.helm import Release, rendered
-from tests.lab.support.site import EXAM, INGRESS, SYSTEM, Site
+from tests.lab.support.kubectl import PROXY
+from tests.lab.support.pods import proxy_of
+from tests.lab.support.site import EXAM, INGRESS, SYSTEM, WEB, Site
 
 ISTIOD = {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"cpu": "1", "memory": "4Gi"}}
-PROXY = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "200m", "memory": "256Mi"}}
+SIDECAR = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "200m", "memory": "256Mi"}}
 SPREAD = {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
 SCALED = {"istiod": (3, 10, 70), "istio-ingress": (2, 8, 80), "istio-eastwestgateway": (2, 8, 80)}
 """Fewest and most replicas, and percent of cpu, by the app that is scaled."""
-
-PROXY_CONTAINER = "istio-proxy"
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_production_sizes_are_accepted(
             chosen, pods = constraint["labelSelector"]["matchLabels"], spec["template"]["metadata"]["labels"]
             assert chosen.items() <= pods.items(), f"{app}: {chosen} selects none of its own pods"
     proxy, mesh = _injected(accepted, env, tmp_path)
-    assert proxy["resources"] == PROXY
+    assert proxy["resources"] == SIDECAR
     assert mesh["accessLogFile"] == "", "access logs are off"
     record(objects=len(accepted), scaled={app: list(numbers) for app, numbers in scaled.items()}, budgets=len(budgets))
 
@@ -147,14 +147,7 @@ def _injected(
         timeout=60,
     )  # fmt: skip
     injected = next(found for found in yaml.safe_load_all(said.out) if found)
-    return _proxy(injected["spec"]["template"]["spec"]), yaml.safe_load(maps["mesh"]["mesh"])
-
-
-def _proxy(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The sidecar of a pod, which is a container or, as a native one, among those that start first."""
-    containers = [*pod["containers"], *pod.get("initContainers", [])]
-    (proxy,) = [container for container in containers if container["name"] == PROXY_CONTAINER]
-    return proxy
+    return proxy_of(injected["spec"]["template"]), yaml.safe_load(maps["mesh"]["mesh"])
 
 
 @pytest.mark.proof("C2", "production's sizes change the releases alone, in place, and no cluster is refused")
@@ -186,13 +179,13 @@ def test_the_labs_sizes_run(home: Site, engine: Engine, record: Callable[..., No
         assert deployment["status"]["readyReplicas"] == deployment["spec"]["replicas"] == replicas["min"], app
         pods = home.kubectl.items("pod", "-n", namespace, "-l", f"app={app}", "--field-selector=status.phase=Running")
         assert len(pods) == replicas["min"]
-        names = {"discovery", PROXY_CONTAINER}
+        names = {"discovery", PROXY}
         (container,) = [c for pod in pods for c in pod["spec"]["containers"] if c["name"] in names]
         assert container["resources"] == said["resources"], app
         for kind in ("horizontalpodautoscaler", "poddisruptionbudget"):
             assert not home.kubectl.items(kind, "-n", namespace), f"one replica of {app} needs no {kind}"
-    selector = home.kubectl.json("get", "deploy/web-frontend", "-n", EXAM)["spec"]["selector"]["matchLabels"]
+    selector = home.kubectl.json("get", WEB, "-n", EXAM)["spec"]["selector"]["matchLabels"]
     chosen = ",".join(f"{key}={value}" for key, value in selector.items())
     for pod in home.kubectl.items("pod", "-n", EXAM, "-l", chosen):
-        assert _proxy(pod["spec"])["resources"] == engine.setting("mesh", "proxies", "resources")
+        assert proxy_of(pod)["resources"] == engine.setting("mesh", "proxies", "resources")
     record(deployments=[app for _, app in sizes])

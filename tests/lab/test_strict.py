@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable, Generator, Mapping
 
@@ -10,7 +9,7 @@ import pytest
 
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
-from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, Site
+from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, WEB, Site, host_of
 
 PLAIN_REQUEST = "GET /healthz HTTP/1.1\r\nHost: plain\r\nConnection: close\r\n\r\n"
 LEGACY = "legacy-metrics"
@@ -62,12 +61,7 @@ def _knock_from_host(address: str, port: int) -> str:
 
 def _knock_from_pod(site: Site, address: str, port: int) -> str:
     """The same from a pod outside the mesh."""
-    words = ["/tenant", "tcp", "--address", f"{address}:{port}", "--send", PLAIN_REQUEST, "--listen", "2s"]
-    outsider = site.outsider()
-    text = site.kubectl.text(
-        "exec", "-n", outsider.namespace, outsider.workload, "-c", outsider.container, "--", *words
-    )
-    result = json.loads(text)
+    result = site.outsider().tcp(f"{address}:{port}", send=PLAIN_REQUEST, listen="2s")
     kind = (result["error"] or {}).get("kind", "")
     assert result["connected"], f"{address}:{port} was not reached, which proves nothing: {result['error']}"
     # A silent end of two seconds without a close would be a connection that was taken and is waiting for more.
@@ -127,12 +121,11 @@ PROXY_PORTS = frozenset({15020, 15021, 15090})
 
 
 @pytest.mark.proof("F1", "the same ports answer over mutual TLS, the named one as well")
-def test_the_mesh_reaches_the_same_ports(home: Site, engine: Engine, record: Callable[..., None]) -> None:
-    trust_domain = str(engine.setting("trust", "trustDomain"))
-    callers = {PLAIN: (UNDECLARED, FRONTEND), LEGACY: (EXAM, "deploy/web-frontend")}
+def test_the_mesh_reaches_the_same_ports(home: Site, trust_domain: str, record: Callable[..., None]) -> None:
+    callers = {PLAIN: (UNDECLARED, FRONTEND), LEGACY: (EXAM, WEB)}
     for workload, caller in callers.items():
         identity = home.identity(trust_domain, *caller)
-        host = f"{workload}.{NAMESPACES[workload]}.svc.cluster.local"
+        host = host_of(workload, NAMESPACES[workload])
         answer = home.caller(*caller).get(f"http://{host}:8080/")
         assert answer.status == 200, f"{host}:8080: {answer.status} {answer.error}"
         assert answer.peer_certificate["URI"] == identity, host

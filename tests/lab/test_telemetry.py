@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
 import pytest
 
 from lab.waiting import wait_for
 from tests.cel import evaluate
 from tests.lab.support.engine import Engine
+from tests.lab.support.public import public
+from tests.lab.support.shares import SAMPLE, Share, tolerance
 from tests.lab.support.sink import Sinks, Span, sinks
-from tests.lab.support.site import EXAM, SYSTEM, Site
-from tests.lab.support.traffic import Caller
+from tests.lab.support.site import EXAM, PUBLIC, SYSTEM, WEB, Site, url_of
 
-STAGE = "telemetry"  # the namespace of tests/lab/stage/telemetry.yaml
-TARGET = f"http://target.{STAGE}.svc.cluster.local:8080/"
-WORKLOADS = ("deploy/client", "deploy/target")
-HOST = "exam-platform.com"
-ARCHIVE = f"http://archive-service.{EXAM}.svc.cluster.local:8080/"  # that one region alone has
+TELEMETRY = "telemetry"  # the namespace of tests/lab/stage/telemetry.yaml
+CLIENT = "deploy/client"
+WORKLOADS = (CLIENT, "deploy/target")
+ARCHIVE = url_of("archive-service", EXAM)  # that one region alone has
 
-SAMPLE = 1000
 RATE = 150.0  # requests a second
-SIGMAS = 3
 EXPORTED = 40.0  # seconds for spans to arrive: a proxy sends them after 5 s at the latest
 WRITTEN = 15.0  # seconds for a line of the log to be readable
 
 
-def client(site: Site) -> Caller:
-    return site.caller(STAGE, "deploy/client")
-
-
-def telemetry(site: Site) -> Mapping[str, Any]:
+def _telemetry(site: Site) -> Mapping[str, Any]:
     """The mesh's Telemetry as the region's API server has it."""
     (found,) = site.kubectl.items("telemetry", "-A")
     assert (found["metadata"]["namespace"], found["metadata"]["name"]) == (SYSTEM, "mesh")
@@ -63,7 +55,7 @@ TOLD: Mapping[str, list[tuple[dict[str, Any], str]]] = {
 def test_every_expression_of_the_live_object_compiles_and_tells(
     home: Site, engine: Engine, record: Callable[..., None]
 ) -> None:
-    spec = telemetry(home)
+    spec = _telemetry(home)
     (metrics,) = spec["metrics"]
     assert metrics["providers"] == [{"name": "prometheus"}]
     (override,) = metrics["overrides"]
@@ -104,7 +96,7 @@ def test_no_proxy_refuses_what_the_telemetry_made(home: Site, record: Callable[.
 
     wait_for(all_taken, deadline=60, what=f"every proxy of {home.name} to have taken its configuration", interval=1)
     assert len(proxies) > 10, proxies
-    listeners = home.istioctl.text("proxy-config", "listeners", "deploy/target", "-n", STAGE, "-o", "json")
+    listeners = home.istioctl.text("proxy-config", "listeners", "deploy/target", "-n", TELEMETRY, "-o", "json")
     loggers = set(re.findall(r'"path": "(/dev/[^"]*)"', listeners))
     assert loggers == {"/dev/stdout"}, "the lab's stand-in for metrics writes lines of its own"
     assert "istio.stats" not in listeners, "the lab's Envoy has no such filter"
@@ -127,7 +119,7 @@ def test_a_trace_spans_both_regions(sites: Mapping[str, Site], engine: Engine, r
 
     onward, asked = _sampled_by_the_ingress(home, sent)
     # What a service passes on of the request that it answers: whose trace it is, and that it is one.
-    answer = home.caller(EXAM, "deploy/web-frontend").get(ARCHIVE, headers={**sent, **onward})
+    answer = home.caller(EXAM, WEB).get(ARCHIVE, headers={**sent, **onward})
     assert (answer.status, answer.region) == (200, sites[elsewhere].region.region), answer
     trace = onward["traceparent"].split("-")[1]
 
@@ -156,14 +148,10 @@ def test_a_trace_spans_both_regions(sites: Mapping[str, Site], engine: Engine, r
 
 def _sampled_by_the_ingress(home: Site, headers: Mapping[str, str]) -> tuple[dict[str, str], int]:
     """Sends requests until the ingress samples one: the trace headers that its receiver saw, and how many were sent."""
-    with httpx.Client(verify=False, trust_env=False, timeout=10) as outside:
+    with public(home.ingress_address(), PUBLIC) as outside:
         # Of ten in a hundred, none of 200 is one in a thousand million.
         for asked in range(1, 201):
-            answer = outside.get(
-                f"https://{home.ingress_address()}/",
-                headers={**headers, "host": HOST},
-                extensions={"sni_hostname": HOST},
-            )
+            answer = outside.get("/", headers=headers)
             assert (answer.status_code, answer.json()["service"]) == (200, "web-frontend"), answer
             seen = answer.json()["headers"]
             if seen["traceparent"].endswith("-01"):
@@ -193,28 +181,24 @@ def _chain(spans: list[Span]) -> list[str]:
 def test_as_many_requests_are_traced_as_the_stack_says(
     home: Site, sites: Mapping[str, Site], engine: Engine, record: Callable[..., None]
 ) -> None:
-    share = float(engine.setting("telemetry", "tracing", "sampling")) / 100
-    expected, tolerance = SAMPLE * share, SIGMAS * math.sqrt(SAMPLE * share * (1 - share))
-    samples: list[int] = []
+    percent = float(engine.setting("telemetry", "tracing", "sampling"))
     with sinks(sites.values()) as collectors:
-        # A fair draw is more than three sigmas off once in 370 times, and two of them once in 137,000.
-        while len(samples) < 2 and not (samples and abs(samples[-1] - expected) <= tolerance):
-            samples.append(_traced(home, collectors))
-    record(traced=samples, of=SAMPLE, expected=expected, tolerance=round(tolerance, 1))
-    assert abs(samples[-1] - expected) <= tolerance, f"not {share:.0%} of {SAMPLE}: {samples}"
+        share = Share.drawn(lambda: _traced(home, collectors), percent)
+    expected = SAMPLE * percent / 100
+    record(traced=share.samples, of=SAMPLE, expected=expected, tolerance=round(tolerance(percent), 1))
+    assert share.fair, f"not {share}"
 
 
 def _traced(home: Site, collectors: Sinks) -> int:
     """How many of :data:`SAMPLE` requests were traced, by both proxies that each one passed."""
     mark = uuid.uuid4().hex
-    words = ["--count", str(SAMPLE), "--duration", f"{SAMPLE / RATE + 10:.0f}s", "--concurrency", "1000"]
-    caller = client(home)
-    with caller.load(TARGET, rate=RATE, headers={"x-exam-type": mark}, extra=words, until_end=True) as load:
-        pass
+    caller = home.caller(TELEMETRY, CLIENT)
+    target = url_of("target", TELEMETRY)
+    load = caller.burst(target, SAMPLE, rate=RATE, headers={"x-exam-type": mark}, spare=10)
     assert (load.sent, load.failed) == (SAMPLE, 0), load.figures
 
     def traces(service: str) -> set[str]:
-        found = [span for spans in collectors.spans(service=f"{service}.{STAGE}").values() for span in spans]
+        found = [span for spans in collectors.spans(service=f"{service}.{TELEMETRY}").values() for span in spans]
         return {span["trace_id"] for span in found if span["attributes"].get("exam_type") == mark}
 
     def both_sides() -> set[str]:
@@ -235,7 +219,7 @@ def _traced(home: Site, collectors: Sinks) -> int:
 def test_failed_and_slow_requests_are_logged_and_no_others(
     home: Site, sites: Mapping[str, Site], record: Callable[..., None]
 ) -> None:
-    caller = client(home)
+    caller = home.caller(TELEMETRY, CLIENT)
     mark, secret = uuid.uuid4().hex[:12], f"secret-{uuid.uuid4().hex}"
     # Those that are to leave no line are sent first: a log is written in order.
     requests: dict[str, tuple[int, dict[str, str]]] = {
@@ -249,7 +233,7 @@ def test_failed_and_slow_requests_are_logged_and_no_others(
     for kind, (status, headers) in requests.items():
         timeout = 0.7 if kind == "abandoned" else 10.0
         given = {"authorization": f"Bearer {secret}", "cookie": f"session={secret}", **headers}
-        answer = caller.get(f"{TARGET}{kind}-{mark}", headers=given, timeout=timeout)
+        answer = caller.get(url_of("target", TELEMETRY, f"/{kind}-{mark}"), headers=given, timeout=timeout)
         assert answer.status == status, f"{kind}: {answer}"
 
     def lines() -> dict[str, list[str]]:
@@ -257,7 +241,7 @@ def test_failed_and_slow_requests_are_logged_and_no_others(
         told: dict[str, list[str]] = {}
         for workload in WORKLOADS:
             for site in sites.values() if workload == "deploy/target" else [home]:
-                log = site.kubectl.text("logs", "-n", STAGE, workload, "-c", "istio-proxy", "--since=5m")
+                log = site.kubectl.proxy_log(TELEMETRY, workload, since="5m")
                 assert secret not in log, f"a token is in the log of {workload} in {site.name}"
                 told.setdefault(workload, []).extend(re.findall(rf'"GET /(\w+)-{mark} HTTP/1.1"', log))
         return told

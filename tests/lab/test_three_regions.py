@@ -17,7 +17,6 @@ import yaml
 from lab import tenant
 from lab.paths import Paths
 from lab.regions import load_regions
-from lab.waiting import wait_for
 from tests.lab.support.commands import run, sourced
 from tests.lab.support.engine import NAMESPACE, Engine
 from tests.lab.support.site import SERVICE_URL, SYSTEM, Site
@@ -112,11 +111,7 @@ def test_three_regions_answer_each_other(three: tuple[Mapping[str, Site], float]
     answers: dict[str, dict[str, int]] = {}
     for site in sites.values():
         assert site.istioctl.remote_clusters() == dict.fromkeys(sites, "synced")
-        wait_for(
-            lambda site=site: set(site.caller().requests(SERVICE_URL, 30).regions) == everywhere,
-            deadline=60,
-            what=f"answers from all regions to {site.name}",
-        )
+        site.caller().wait_for_regions(SERVICE_URL, everywhere, count=30)
         load = site.caller().requests(SERVICE_URL, REQUESTS)
         assert load.failed == 0, load.figures
         assert set(load.regions) == everywhere, f"from {site.name} the answers came from {load.regions}"

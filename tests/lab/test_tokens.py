@@ -15,16 +15,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from lab.waiting import wait_for
-from tests.lab.support.engine import Engine
 from tests.lab.support.inside import Entrance, Insider
 from tests.lab.support.issuer import Issuer, issuers, new_keys, together, wait_until_known
-from tests.lab.support.site import EXAM, Site
+from tests.lab.support.site import EXAM, PUBLIC, PUBLIC_API, WEB, Site, host_of, url_of
 from tests.lab.support.tls import Knock, knock
 from tests.lab.support.traffic import Load
 
 GUARDED = "guarded"  # see tests/lab/stage/access.yaml
-ADMIN_SERVICE = f"admin-service.{EXAM}.svc.cluster.local"
-VAULT = f"vault.{GUARDED}.svc.cluster.local"
+ADMIN_SERVICE = host_of("admin-service", EXAM)
+VAULT = host_of("vault", GUARDED)
 VERIFYING = (
     (EXAM, "deploy/admin-service"),
     (EXAM, "deploy/api-service-stable"),
@@ -52,17 +51,16 @@ def _known_everywhere(sites: Mapping[str, Site], ids: Sequence[str], *, gone: Se
 
 @pytest.fixture(scope="module")
 def insiders(
-    sites: Mapping[str, Site], engine: Engine, tmp_path_factory: pytest.TempPathFactory
+    sites: Mapping[str, Site], trust_domain: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[tuple[str, str], Insider]:
     """The declared callers of both services, as each region sees those of another: by (region, service)."""
     folder = tmp_path_factory.mktemp("insiders")
-    domain = str(engine.setting("trust", "trustDomain"))
     accounts = {ADMIN_SERVICE: f"{EXAM}/sa/web-frontend", VAULT: f"{GUARDED}/sa/caller"}
     found: dict[tuple[str, str], Insider] = {}
     for site in sites.values():
         other = next(each for each in sites.values() if each is not site)
         for host, account in accounts.items():
-            found[site.name, host] = Entrance.of(site, other, folder).insider(f"spiffe://{domain}/ns/{account}")
+            found[site.name, host] = Entrance.of(site, other, folder).insider(f"spiffe://{trust_domain}/ns/{account}")
     return found
 
 
@@ -137,14 +135,14 @@ def _ways(home: Site, insiders: Mapping[tuple[str, str], Insider]) -> dict[str, 
     plain = ("/exams", "/health", "/admin/users")
     below = ("/guarded/exams", "/guarded/health", "/guarded/admin/users")
     return {
-        "pod": Way(_by_pod(home, EXAM, "deploy/web-frontend", ADMIN_SERVICE), "admin-service", *plain),
+        "pod": Way(_by_pod(home, EXAM, WEB, ADMIN_SERVICE), "admin-service", *plain),
         "other region": Way(
             _by_insider(insiders[home.name, ADMIN_SERVICE], ADMIN_SERVICE), "admin-service", *plain
         ),
-        "ingress": Way(_by_ingress(address, "exam-platform.com"), "vault", *below),
+        "ingress": Way(_by_ingress(address, PUBLIC), "vault", *below),
         # The platform publishes the admin paths alone of this service.
         "ingress, admin": Way(
-            _by_ingress(address, "api.exam-platform.com"), "admin-service", "", "", "/admin/users"
+            _by_ingress(address, PUBLIC_API), "admin-service", "", "", "/admin/users"
         ),
     }  # fmt: skip
 
@@ -267,8 +265,8 @@ def _holding(sites: Mapping[str, Site], tokens: Mapping[str, str]) -> Generator[
     with ExitStack() as stack:
         yield [
             stack.enter_context(
-                site.caller(EXAM, "deploy/web-frontend").load(
-                    f"http://{ADMIN_SERVICE}:8080/admin/users", rate=10, headers=_bearer(tokens[name])
+                site.caller(EXAM, WEB).load(
+                    url_of("admin-service", EXAM, "/admin/users"), rate=10, headers=_bearer(tokens[name])
                 )
             )
             for name, site in sites.items()
@@ -447,11 +445,11 @@ def test_no_spelling_gets_around_the_role(
     address = home.ingress_address()
     tokens = {role: copies[home.name].token(claims={"roles": [role]}) for role in ("user", "admin")}
     ways: dict[str, tuple[Send, str, str]] = {
-        "pod": (_by_pod(home, EXAM, "deploy/web-frontend", ADMIN_SERVICE), "admin-service", ""),
+        "pod": (_by_pod(home, EXAM, WEB, ADMIN_SERVICE), "admin-service", ""),
         "inside": (_by_insider(insiders[home.name, ADMIN_SERVICE], ADMIN_SERVICE), "admin-service", ""),
         "inside, vault": (_by_insider(insiders[home.name, VAULT], VAULT), "vault", "/guarded"),
-        "ingress": (_by_ingress(address, "exam-platform.com"), "vault", "/guarded"),
-        "ingress, admin": (_by_ingress(address, "api.exam-platform.com"), "admin-service", ""),
+        "ingress": (_by_ingress(address, PUBLIC), "vault", "/guarded"),
+        "ingress, admin": (_by_ingress(address, PUBLIC_API), "admin-service", ""),
     }
     asked = [
         (spelling.by(way), way, role)
@@ -520,7 +518,7 @@ def test_a_rotation_of_keys_is_not_noticed(
             for name, site in sites.items():
                 for way, send in {
                     "inside": _by_insider(insiders[name, ADMIN_SERVICE], ADMIN_SERVICE),
-                    "ingress": _by_ingress(site.ingress_address(), "api.exam-platform.com"),
+                    "ingress": _by_ingress(site.ingress_address(), PUBLIC_API),
                 }.items():
                     streams.append(Answers(f"{name}, {way}"))
                     pool.submit(_stream, streams[-1], copies[name], send, "/admin/users", over)
@@ -544,7 +542,7 @@ def test_a_rotation_of_keys_is_not_noticed(
         finally:
             over.set()
     late = {
-        name: _by_ingress(site.ingress_address(), "api.exam-platform.com")("/admin/users", held[name]).status
+        name: _by_ingress(site.ingress_address(), PUBLIC_API)("/admin/users", held[name]).status
         for name, site in sites.items()
     }
     record(

@@ -4,33 +4,26 @@ affinity, streams."""
 from __future__ import annotations
 
 import json
-import math
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 
 from components.config import defaults
+from lab.tenant.manifests import CONTROL
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
 from tests.lab.support.failures import Pod
-from tests.lab.support.site import EXAM, FRONTEND, Site
+from tests.lab.support.public import public
+from tests.lab.support.shares import SAMPLE, Share, tolerance, within
+from tests.lab.support.site import EXAM, FRONTEND, PUBLIC, WEB, Site, host_of, url_of
 from tests.lab.support.traffic import Answer, Caller, Load
 
-WEB = "deploy/web-frontend"
-EXAM_SERVICE = f"exam-service.{EXAM}.svc.cluster.local"
-EXAM_URL = f"http://{EXAM_SERVICE}:8080"
-
 TRAFFIC = "traffic"  # the namespace of tests/lab/stage/traffic.yaml
-PUBLIC = "exam-platform.com"
 
-SAMPLE = 1000
-SIGMAS = 3
 RATE = 200.0  # requests a second
 MANNERS = 1.0  # seconds that a machine busy with everything else may add to an answer
 
@@ -47,27 +40,12 @@ def caller(site: Site) -> Caller:
     return site.caller(TRAFFIC, FRONTEND)
 
 
-def host(service: str) -> str:
-    return f"{service}.{TRAFFIC}.svc.cluster.local"
-
-
-def url(service: str, path: str = "/", port: int = 8080, scheme: str = "http") -> str:
-    return f"{scheme}://{host(service)}:{port}{path}"
-
-
-def own(prefix: str) -> str:
+def _own(prefix: str) -> str:
     """A path that nobody else has asked for, so that counts and log lines of it are of this proof."""
     return f"{prefix}/{uuid.uuid4().hex[:12]}"
 
 
-def send(caller: Caller, to: str, *words: str, rate: float, headers: Mapping[str, str] | None = None) -> Load:
-    """A load that ends by itself, as ``words`` say."""
-    with caller.load(to, rate=rate, headers=headers, extra=list(words), until_end=True) as load:
-        pass
-    return load
-
-
-def clusters(site: Site, namespace: str, workload: str, name: str) -> dict[tuple[int, str], dict[str, Any]]:
+def _clusters(site: Site, namespace: str, workload: str, name: str) -> dict[tuple[int, str], dict[str, Any]]:
     """The clusters of a host in a proxy's dump, by port and version."""
     words = ["proxy-config", "cluster", workload, "-n", namespace, "--fqdn", name, "--direction", "outbound"]
     found = json.loads(site.istioctl.text(*words, "-o", "json"))
@@ -75,7 +53,7 @@ def clusters(site: Site, namespace: str, workload: str, name: str) -> dict[tuple
     return {(int(parts[cluster["name"]][1]), parts[cluster["name"]][2]): cluster for cluster in found}
 
 
-def limits(cluster: Mapping[str, Any]) -> dict[str, int]:
+def _limits(cluster: Mapping[str, Any]) -> dict[str, int]:
     """The limits of a cluster that are no default."""
     (threshold,) = cluster["circuitBreakers"]["thresholds"]
     words = ("maxConnections", "maxPendingRequests", "maxRequests")
@@ -83,12 +61,12 @@ def limits(cluster: Mapping[str, Any]) -> dict[str, int]:
     return {word: threshold[word] for word, value in zip(words, usual, strict=True) if threshold[word] != value}
 
 
-def logged(caller: Caller, token: str, needed: int) -> list[str]:
+def _logged(caller: Caller, token: str, needed: int) -> list[str]:
     """Lines of the caller's access log about a path; they come within a second or two."""
 
     def lines() -> list[str]:
-        words = ["logs", "-n", caller.namespace, caller.workload, "-c", "istio-proxy", "--since=120s"]
-        return [line for line in caller.kubectl.text(*words).splitlines() if token in line]
+        log = caller.kubectl.proxy_log(caller.namespace, caller.workload, since="120s")
+        return [line for line in log.splitlines() if token in line]
 
     return wait_for(
         lambda: found if len(found := lines()) >= needed else None,
@@ -98,34 +76,6 @@ def logged(caller: Caller, token: str, needed: int) -> list[str]:
     )
 
 
-def tolerance(percent: int) -> float:
-    """The most that a share of :data:`SAMPLE` requests may be off, in requests."""
-    share = percent / 100
-    return SIGMAS * math.sqrt(SAMPLE * share * (1 - share))
-
-
-def drawn(draw: Callable[[], int], percent: int) -> list[int]:
-    """How many of :data:`SAMPLE` requests were drawn, in one sample or two.
-
-    A fair draw is more than three sigmas off once in 370 times, and twice in a row once in 137,000 times.
-    """
-    samples = [draw()]
-    if abs(samples[0] - SAMPLE * percent / 100) > tolerance(percent):
-        samples.append(draw())
-    assert abs(samples[-1] - SAMPLE * percent / 100) <= tolerance(percent), f"not {percent} %: {samples} of {SAMPLE}"
-    return samples
-
-
-@contextmanager
-def behaving(pod: Pod, **mode: Any) -> Generator[None]:
-    """The pod answers so for as long as the block lasts."""
-    pod.behave(**mode)
-    try:
-        yield
-    finally:
-        pod.behave()
-
-
 # E4: destinations
 
 
@@ -133,10 +83,10 @@ def behaving(pod: Pod, **mode: Any) -> Generator[None]:
     "E4", "the exam platform's pool, balancing and outliers are in its callers' proxies, for each version"
 )
 def test_the_settings_of_the_exam_platform_are_in_effect(home: Site, record: Callable[..., None]) -> None:
-    found = clusters(home, EXAM, WEB, EXAM_SERVICE)
+    found = _clusters(home, EXAM, WEB, host_of("exam-service", EXAM))
     assert {version for _, version in found} == {"", "v1", "v2"}
     for key, cluster in found.items():
-        assert limits(cluster) == {"maxConnections": 100, "maxPendingRequests": 50}, key
+        assert _limits(cluster) == {"maxConnections": 100, "maxPendingRequests": 50}, key
         assert cluster["lbPolicy"] == "LEAST_REQUEST", key
         assert cluster["outlierDetection"]["consecutive5xx"] == defaults.EJECT_AFTER, key
         assert cluster["outlierDetection"]["maxEjectionPercent"] == defaults.MAX_EJECTION_PERCENT, key
@@ -147,20 +97,21 @@ def test_the_settings_of_the_exam_platform_are_in_effect(home: Site, record: Cal
 
 @pytest.mark.proof("E4", "what a full pool has no room for is answered 503 at once, with UO in the caller's log")
 def test_a_full_pool_refuses_at_once(site: Site, caller: Caller, record: Callable[..., None]) -> None:
-    path, slow = own("/full"), {"x-echo-delay": "4s"}
+    path, slow = _own("/full"), {"x-echo-delay": "4s"}
+    probe = url_of("narrow", TRAFFIC, "/probe")
     pod = Pod.only(site.kubectl, TRAFFIC, "app=narrow")
     burst = ["--count", "20", "--duration", "5s", "--timeout", "20s", "--no-keepalive"]
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(send, caller, url("narrow", path), *burst, rate=RATE, headers=slow)
+        load = pool.submit(caller.send, url_of("narrow", TRAFFIC, path), *burst, rate=RATE, headers=slow)
         refused = wait_for(
-            lambda: answer if (answer := caller.get(url("narrow", "/probe"), timeout=10)).status != 200 else None,
+            lambda: answer if (answer := caller.get(probe, timeout=10)).status != 200 else None,
             deadline=3,
             what="a refusal while the pool is full",
             interval=0,
         )
         summary = load.result().summary
     accepted, overflowed = summary["statuses"]["200"], summary["statuses"]["503"]
-    lines = [line for line in logged(caller, path, overflowed) if " 503 UO " in line]
+    lines = [line for line in _logged(caller, path, overflowed) if " 503 UO " in line]
     served = pod.served()["paths"].get(path, 0)
     record(
         sent=summary["sent"], accepted=accepted, status_503=overflowed, logged_UO=len(lines), served=served,
@@ -178,19 +129,22 @@ def test_ports_have_limits_of_their_own(site: Site, caller: Caller, record: Call
     burst = ["--count", "20", "--duration", "5s", "--timeout", "20s"]
     slow = {"x-echo-delay": "4s"}
     with ThreadPoolExecutor(2) as pool:
-        http = pool.submit(send, caller, url("narrow"), *burst, "--no-keepalive", rate=RATE, headers=slow)
-        grpc = pool.submit(send, caller, url("narrow", "", 9090, "grpc"), *burst, rate=RATE, headers=slow)
+        http = pool.submit(caller.send, url_of("narrow", TRAFFIC), *burst, "--no-keepalive", rate=RATE, headers=slow)
+        grpc = pool.submit(
+            caller.send, url_of("narrow", TRAFFIC, "", port=9090, scheme="grpc"), *burst, rate=RATE, headers=slow
+        )
         # While the others are full.
         wait_for(
-            lambda: caller.get(url("narrow", "/probe"), timeout=10).status == 503,
+            lambda: caller.get(url_of("narrow", TRAFFIC, "/probe"), timeout=10).status == 503,
             deadline=3,
             what="a refusal while the pool is full",
             interval=0,
         )
-        control = caller.requests(url("narrow", "/healthz", 8081), 100, rate=RATE)
+        control = caller.requests(url_of("narrow", TRAFFIC, "/healthz", port=CONTROL), 100, rate=RATE)
         found = {"http": http.result(), "grpc": grpc.result(), "http-control": control}
     statuses = {port: load.summary["statuses"] for port, load in found.items()}
-    dump = {port: limits(cluster) for (port, _), cluster in clusters(site, TRAFFIC, FRONTEND, host("narrow")).items()}
+    narrow = _clusters(site, TRAFFIC, FRONTEND, host_of("narrow", TRAFFIC))
+    dump = {port: _limits(cluster) for (port, _), cluster in narrow.items()}
     record(statuses=statuses, dump={str(port): value for port, value in dump.items()})
     assert statuses == {
         "http": {"200": 2, "503": 18},
@@ -199,24 +153,24 @@ def test_ports_have_limits_of_their_own(site: Site, caller: Caller, record: Call
     }
     wide = {"maxConnections": 200, "maxPendingRequests": 100}
     # A port's own settings come over the service's, one by one.
-    narrow = {"maxConnections": 1, "maxPendingRequests": 1}
-    assert dump == {8080: narrow, 9090: {**wide, "maxRequests": 5}, 8081: wide, 9000: wide}
+    own = {"maxConnections": 1, "maxPendingRequests": 1}
+    assert dump == {8080: own, 9090: {**wide, "maxRequests": 5}, 8081: wide, 9000: wide}
 
 
 @pytest.mark.proof("E4", "a slow pod gets fewer requests by LEAST_REQUEST, and half of them by a port's ROUND_ROBIN")
 def test_a_slow_pod_gets_fewer_requests(site: Site, caller: Caller, record: Callable[..., None]) -> None:
     count = 400
     words = ["--count", str(count), "--duration", "30s", "--timeout", "20s"]
-    with behaving(Pod.only(site.kubectl, TRAFFIC, "app=pair,version=b"), delay="500ms"):
-        least = send(caller, url("pair"), *words, rate=80)
-        robin = send(caller, url("pair", "", 9090, "grpc"), *words, rate=80)
+    with Pod.only(site.kubectl, TRAFFIC, "app=pair,version=b").behaving(delay="500ms"):
+        least = caller.send(url_of("pair", TRAFFIC), *words, rate=80)
+        robin = caller.send(url_of("pair", TRAFFIC, "", port=9090, scheme="grpc"), *words, rate=80)
     shares = {"LEAST_REQUEST": least.summary["versions"], "ROUND_ROBIN": robin.summary["versions"]}
     policies = {port: cluster.get("lbPolicy") for (port, version), cluster in
-                clusters(site, TRAFFIC, FRONTEND, host("pair")).items() if not version}  # fmt: skip
+                _clusters(site, TRAFFIC, FRONTEND, host_of("pair", TRAFFIC)).items() if not version}  # fmt: skip
     record(**shares)
     assert least.failed == robin.failed == 0, shares
     # Of two pods drawn at random, with replacement, one draw in four leaves no choice: the slow one gets a quarter.
-    assert abs(least.summary["versions"]["b"] - count / 4) <= 5 * math.sqrt(count * 0.25 * 0.75), shares
+    assert within(least.summary["versions"]["b"], 25, sample=count, sigmas=5), shares
     assert abs(robin.summary["versions"]["b"] - count / 2) <= count / 100, shares
     # Round robin is Envoy's own default, which a dump leaves out.
     assert policies[8080] == "LEAST_REQUEST"
@@ -226,7 +180,7 @@ def test_a_slow_pod_gets_fewer_requests(site: Site, caller: Caller, record: Call
 # E5: time-outs, retries, faults, mirrors, affinity, streams
 
 
-def timed_out(answer: Answer, seconds: float) -> bool:
+def _timed_out(answer: Answer, seconds: float) -> bool:
     return answer.status == 504 and seconds <= answer.seconds < seconds + MANNERS
 
 
@@ -236,11 +190,12 @@ def test_requests_of_the_exam_platform_have_their_time(home: Site, record: Calla
     slow = {"x-echo-delay": "25s"}
     with ThreadPoolExecutor(2) as pool:
         route, other = pool.map(
-            lambda path: caller.get(EXAM_URL + path, headers=slow, timeout=30), ("/api/v2/exams", "/exams")
+            lambda path: caller.get(url_of("exam-service", EXAM, path), headers=slow, timeout=30),
+            ("/api/v2/exams", "/exams"),
         )
     record(route_s=round(route.seconds, 2), default_s=round(other.seconds, 2))
-    assert timed_out(route, 5), route
-    assert timed_out(other, defaults.TIMEOUT.seconds), other
+    assert _timed_out(route, 5), route
+    assert _timed_out(other, defaults.TIMEOUT.seconds), other
 
 
 @pytest.mark.proof("E5", "retries: 503 to a GET is tried again, to a POST never; the server counts the tries")
@@ -257,11 +212,11 @@ def test_only_what_may_be_done_twice_is_tried_again(site: Site, caller: Caller, 
         "GET that takes too long": ("/short", "GET", {"x-echo-delay": "5s"}, 1),
         "GET, 2 attempts of 1 s each": ("/tries", "GET", {"x-echo-delay": "5s"}, 3),
     }
-    paths = {name: own(prefix) for name, (prefix, *_) in cases.items()}
+    paths = {name: _own(prefix) for name, (prefix, *_) in cases.items()}
 
     def ask(name: str) -> Answer:
         _, method, headers, _ = cases[name]
-        return caller.get(url("terms", paths[name]), method=method, headers=headers, timeout=12)
+        return caller.get(url_of("terms", TRAFFIC, paths[name]), method=method, headers=headers, timeout=12)
 
     with ThreadPoolExecutor(4) as pool:
         answers = dict(zip(cases, pool.map(ask, cases), strict=True))
@@ -272,7 +227,7 @@ def test_only_what_may_be_done_twice_is_tried_again(site: Site, caller: Caller, 
     timed = {"GET that takes too long": 1, "GET, 2 attempts of 1 s each": 3}
     for name, answer in answers.items():
         if name in timed:
-            assert timed_out(answer, timed[name]), f"{name}: {answer}"
+            assert _timed_out(answer, timed[name]), f"{name}: {answer}"
         else:
             assert answer.status == int(cases[name][2]["x-echo-status"]), f"{name}: {answer}"
 
@@ -283,14 +238,15 @@ def test_a_share_of_requests_is_aborted(site: Site, caller: Caller, record: Call
     passed: list[tuple[int, int]] = []
 
     def draw() -> int:
-        path = own("/aborted")
-        load = caller.requests(url("terms", path), SAMPLE, rate=RATE)
+        path = _own("/aborted")
+        load = caller.requests(url_of("terms", TRAFFIC, path), SAMPLE, rate=RATE)
         assert (set(load.summary["statuses"]), load.summary["errors"]) == ({"200", "418"}, {}), load.figures
         passed.append((load.summary["statuses"]["200"], pod.served()["paths"][path]))
         return int(load.summary["statuses"]["418"])
 
-    samples = drawn(draw, 30)
-    record(aborted=samples, tolerance=round(tolerance(30)), served=[served for _, served in passed])
+    share = Share.drawn(draw, 30)
+    record(aborted=share.samples, tolerance=round(tolerance(30)), served=[served for _, served in passed])
+    assert share.fair, f"not {share}"
     assert all(answered == served for answered, served in passed), passed
 
 
@@ -301,17 +257,18 @@ def test_a_share_of_requests_is_delayed(site: Site, caller: Caller, record: Call
 
     def draw() -> int:
         """Who does not wait for a delayed answer goes, before the service has heard of the request."""
-        path = own("/delayed")
+        path = _own("/delayed")
         words = ["--count", str(SAMPLE), "--duration", "30s", "--timeout", "2s", "--no-keepalive"]
-        load = send(caller, url("terms", path), *words, rate=100)
+        load = caller.send(url_of("terms", TRAFFIC, path), *words, rate=100)
         assert (load.sent, set(load.summary["errors"])) == (SAMPLE, {"timeout"}), load.figures
         served.append(pod.served()["paths"][path])
         return SAMPLE - served[-1]
 
-    samples = drawn(draw, 20)
-    patient = send(caller, url("terms", own("/delayed")), "--count", "60", "--timeout", "10s", rate=60)
+    share = Share.drawn(draw, 20)
+    assert share.fair, f"not {share}"
+    patient = caller.send(url_of("terms", TRAFFIC, _own("/delayed")), "--count", "60", "--timeout", "10s", rate=60)
     latency = {name: round(value / 1000, 2) for name, value in patient.summary["latency"].items()}
-    record(delayed=samples, tolerance=round(tolerance(20)), seconds=latency)
+    record(delayed=share.samples, tolerance=round(tolerance(20)), seconds=latency)
     assert patient.failed == 0, patient.figures
     assert latency["p50"] < MANNERS
     assert 3 <= latency["max"] < 3 + MANNERS
@@ -327,28 +284,28 @@ def test_a_mirror_sees_what_its_service_sees(site: Site, caller: Caller, record:
         return int(shadow.served()["paths"].get(path, 0))
 
     def mirrored(path: str) -> Load:
-        load = caller.requests(url("terms", path), count)
+        load = caller.requests(url_of("terms", TRAFFIC, path), count)
         # Every answer is the service's own.
         assert (load.failed, load.summary["services"]) == (0, {"terms": count}), load.figures
         assert load.summary["latency"]["p99"] < MANNERS * 1000, load.figures
         return load
 
     for name, mode in (("well", {}), ("answers 503", {"status": 503}), ("hangs", {"hang": True})):
-        path = own("/copied")
-        with behaving(shadow, **mode):
+        path = _own("/copied")
+        with shadow.behaving(**mode):
             load = mirrored(path)
             if "hang" not in mode:
                 wait_for(lambda path=path: copies(path) == count, deadline=10, what=f"{count} copies of {path}")
         # One that hangs counts what it has given up, much later.
         counted = {} if "hang" in mode else {"copies": copies(path)}
         found[name] = {**counted, "p99_ms": load.summary["latency"]["p99"], "failed": load.failed}
-    path = own("/plain")
+    path = _own("/plain")
     mirrored(path)
     found["without a mirror"] = copies(path)
 
     def draw() -> int:
-        path = own("/sampled")
-        load = caller.requests(url("terms", path), SAMPLE, rate=RATE)
+        path = _own("/sampled")
+        load = caller.requests(url_of("terms", TRAFFIC, path), SAMPLE, rate=RATE)
         assert load.failed == 0, load.figures
         # A copy has no answer to wait for: the last ones may still be on their way.
         seen: list[int] = [-1]
@@ -360,7 +317,9 @@ def test_a_mirror_sees_what_its_service_sees(site: Site, caller: Caller, record:
         )
         return seen[-1]
 
-    record(**found, sampled=drawn(draw, 25), tolerance=round(tolerance(25)))
+    share = Share.drawn(draw, 25)
+    record(**found, sampled=share.samples, tolerance=round(tolerance(25)))
+    assert share.fair, f"not {share}"
     assert found["without a mirror"] == 0
 
 
@@ -369,15 +328,16 @@ def test_a_mirror_sees_what_its_service_sees(site: Site, caller: Caller, record:
 )
 def test_a_cookie_leads_to_one_pod(caller: Caller, record: Callable[..., None]) -> None:
     strangers, requests = 16, 25
+    sticky = url_of("sticky", TRAFFIC)
     with ThreadPoolExecutor(4) as pool:
-        first = list(pool.map(lambda _: caller.get(url("sticky")), range(strangers)))
+        first = list(pool.map(lambda _: caller.get(sticky), range(strangers)))
         cookies = [answer.headers["set-cookie"] for answer in first]
         name_value = [cookie.partition(";")[0] for cookie in cookies]
         again = [
-            list(caller.requests(url("sticky"), requests, headers={"cookie": cookie}).summary["pods"].items())
+            list(caller.requests(sticky, requests, headers={"cookie": cookie}).summary["pods"].items())
             for cookie in name_value[:6]
         ]
-        returned = list(pool.map(lambda cookie: caller.get(url("sticky"), headers={"cookie": cookie}), name_value))
+        returned = list(pool.map(lambda cookie: caller.get(sticky, headers={"cookie": cookie}), name_value))
     pods = [str(answer.echo["pod"]) for answer in first]
     record(cookies=len(set(name_value)), pods={pod: pods.count(pod) for pod in set(pods)}, example=cookies[0])
     assert all(cookie.startswith("exam-session=") for cookie in cookies)
@@ -402,7 +362,7 @@ def test_streams_have_an_idle_time_out_only(
     address = site.ingress_address()
 
     def after(path: str, seconds: float) -> Answer:
-        return caller.get(url("terms", own(path)), headers={"x-echo-delay": f"{seconds:g}s"}, timeout=40)
+        return caller.get(url_of("terms", TRAFFIC, _own(path)), headers={"x-echo-delay": f"{seconds:g}s"}, timeout=40)
 
     def trickle() -> Iterator[bytes]:
         """A byte a second, for longer than a silent stream may last."""
@@ -413,13 +373,8 @@ def test_streams_have_an_idle_time_out_only(
     def busy() -> tuple[str, float, int]:
         # By the ingress, which this machine can send a body to piece by piece.
         started = time.monotonic()
-        with httpx.Client(verify=False, timeout=10, trust_env=False) as client:
-            answer = client.post(
-                f"https://{address}{own('/feed')}",
-                headers={"host": PUBLIC},
-                content=trickle(),
-                extensions={"sni_hostname": PUBLIC},
-            )
+        with public(address, PUBLIC) as client:
+            answer = client.post(_own("/feed"), content=trickle())
         seen = answer.raise_for_status().json()
         return seen["service"], time.monotonic() - started, len(seen["body"])
 
@@ -438,5 +393,5 @@ def test_streams_have_an_idle_time_out_only(
     assert survivor.result().seconds >= usual + 1
     assert (service, received) == ("terms", idle + 3)
     assert seconds > idle
-    assert timed_out(silent.result(), idle), silent.result()
-    assert timed_out(request.result(), usual), request.result()
+    assert _timed_out(silent.result(), idle), silent.result()
+    assert _timed_out(request.result(), usual), request.result()

@@ -6,7 +6,8 @@ import datetime
 import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 from lab.tenant import CONTAINER
 from lab.tenant.manifests import CONTROL
 from tests.lab.support.kubectl import Kubectl
-from tests.lab.support.traffic import BINARY, Load
+from tests.lab.support.pods import living
+from tests.lab.support.traffic import Caller, Load
 
 STEP = 0.1  # seconds of one bucket of a load's series
 
@@ -30,9 +32,8 @@ class Pod:
     @classmethod
     def all_of(cls, kubectl: Kubectl, namespace: str, selector: str) -> list[Pod]:
         """Those with the labels, without those that are ending."""
-        found = kubectl.items("pod", "-n", namespace, "-l", selector)
-        living = [pod["metadata"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
-        return [cls(kubectl, namespace, metadata["name"]) for metadata in living]
+        found = living(kubectl, namespace, "-l", selector)
+        return [cls(kubectl, namespace, pod["metadata"]["name"]) for pod in found]
 
     @classmethod
     def only(cls, kubectl: Kubectl, namespace: str, selector: str) -> Pod:
@@ -46,6 +47,15 @@ class Pod:
     def reset(self) -> None:
         """It answers as usual, and counts anew."""
         self._control("POST", "reset")
+
+    @contextmanager
+    def behaving(self, **mode: Any) -> Generator[None]:
+        """It answers so for as long as the block lasts, and as usual afterwards."""
+        self.behave(**mode)
+        try:
+            yield
+        finally:
+            self.behave()
 
     def served(self) -> Mapping[str, Any]:
         """What it has answered since it began to count: `total`, and counts by `statuses` and `paths`."""
@@ -73,8 +83,8 @@ class Pod:
 
     def _control(self, method: str, path: str, *words: str) -> dict[str, Any]:
         url = f"http://localhost:{CONTROL}/{path}"
-        command = ["exec", "-n", self.namespace, self.name, "-c", CONTAINER, "--", BINARY]
-        answer = json.loads(self.kubectl.text(*command, "get", "--method", method, "--url", url, *words))
+        within = Caller(self.kubectl, self.namespace, self.name, CONTAINER)
+        answer = within.tenant("get", "--method", method, "--url", url, *words)
         assert answer["status"] == 200, f"{self.name} does not take {method} /{path}: {answer}"
         return answer["json"]
 

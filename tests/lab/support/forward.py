@@ -1,4 +1,4 @@
-"""The counters of one pod, read in milliseconds: `kubectl port-forward` once, in place of an exec for each look."""
+"""Ports of pods on this machine: `kubectl port-forward` once, and answers in milliseconds in place of an exec each."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def forwarded(kubectl: Kubectl, namespace: str, workload: str, port: int) -> Gen
         assert process.stdout is not None
         said = process.stdout.readline()
         listening = re.search(r"127\.0\.0\.1:(\d+) ->", said)
-        assert listening, f"port-forward to {workload} in {kubectl.region} says: {said}{process.stdout.read()}"
+        if listening is None:
+            # Its output ends with it.
+            process.kill()
+            raise AssertionError(f"port-forward to {workload} in {kubectl.region} says: {said}{process.stdout.read()}")
         with httpx.Client(base_url=f"http://127.0.0.1:{listening[1]}", timeout=10, trust_env=False) as client:
             yield client
     finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,7 +12,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lab.tenant import ISSUER, OUTSIDE
+from lab.tenant.manifests import HTTP
 from lab.waiting import wait_for
+from tests.lab.support.forward import forwarded
 from tests.lab.support.site import Site
 
 AUDIENCE = "exam-platform-api"
@@ -92,30 +92,14 @@ def issuers(sites: Mapping[str, Site]) -> Generator[Mapping[str, Issuer]]:
     A copy goes on signing with its own keys, so that nobody's token is refused while proxies learn the others'.
     """
     with ExitStack() as stack:
-        found = {name: stack.enter_context(_forwarded(site)) for name, site in sites.items()}
+        found = {
+            name: Issuer(stack.enter_context(forwarded(site.kubectl, OUTSIDE, "deploy/issuer", HTTP)))
+            for name, site in sites.items()
+        }
         own = {name: issuer.private_keys() for name, issuer in found.items()}
         for name, issuer in found.items():
             issuer.publish(together(own[name], *own.values()))
         yield found
-
-
-@contextmanager
-def _forwarded(site: Site) -> Generator[Issuer]:
-    command = site.kubectl.command("port-forward", "-n", OUTSIDE, "deploy/issuer", ":8080", "--address", "127.0.0.1")
-    process = subprocess.Popen(
-        command, env=dict(site.kubectl.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"127\.0\.0\.1:(\d+)", line)
-        assert found, f"no connection to the issuer of {site.name}: {line}"
-        with httpx.Client(base_url=f"http://127.0.0.1:{found[1]}", timeout=10, trust_env=False) as client:
-            yield Issuer(client)
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
 
 
 def known_keys(site: Site, namespace: str, workload: str, ids: Sequence[str]) -> set[str]:

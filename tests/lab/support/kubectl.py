@@ -11,6 +11,7 @@ import yaml
 
 from tests.lab.support.commands import Result, run
 
+PROXY = "istio-proxy"  # the container of the proxy, in sidecars and gateways alike
 LONG = 150.0  # seconds for calls that wait for pods themselves
 TIMEOUT = 60.0  # seconds a single call may take unless it says otherwise
 
@@ -53,6 +54,14 @@ class Kubectl:
         """The decoded data of a Secret."""
         data = self.json("get", "secret", "-n", namespace, name).get("data", {})
         return {key: base64.b64decode(value) for key, value in data.items()}
+
+    def proxy_log(self, namespace: str, workload: str, since: str = "") -> str:
+        """What the proxy of ``workload`` has logged.
+
+        :param since: how long ago at most, in Go's notation (``120s``); by default from its start.
+        """
+        bounds = [f"--since={since}"] if since else []
+        return self.text("logs", "-n", namespace, workload, "-c", PROXY, *bounds)
 
     def rolled_out(self, namespace: str, *workloads: str, timeout: float = 120.0) -> None:
         """Returns when the named workloads (``deployment/exam-service-v1``) run in their latest form."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from lab import tenant
 from lab.tenant import OUTSIDE
-from lab.waiting import wait_for
 from tests.lab.support.engine import Changes, Engine
 from tests.lab.support.kubectl import Kubectl
 from tests.lab.support.site import EXAM, SERVICE_URL, Site
@@ -32,15 +31,9 @@ def up(engine: Engine, sites: Mapping[str, Site], stage: Stage) -> Changes:
             site.kubectl.run("rollout", "restart", "deployment", "-n", namespace)
     for site in sites.values():
         tenant.deploy(site.region, site.kubectl, [*tenant.WORKLOADS, *stage.workloads])
+    everywhere = {site.region.region for site in sites.values()}
     for site in sites.values():
-        wait_for(
-            lambda site=site: (
-                set(site.caller().requests(SERVICE_URL, 20).regions)
-                == {other.region.region for other in sites.values()}
-            ),
-            deadline=60,
-            what=f"answers from all regions to {site.name}",
-        )
+        site.caller().wait_for_regions(SERVICE_URL, everywhere)
     return changes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lab.regions import Region
 from lab.tenant import CONTAINER, NAMESPACE, OUTSIDE
+from lab.tenant.manifests import HTTP
 from tests.lab.support.istioctl import Istioctl
 from tests.lab.support.kubectl import Kubectl
 from tests.lab.support.traffic import Caller
@@ -16,8 +17,22 @@ INGRESS = "istio-ingress"
 EXAM = NAMESPACE
 UNDECLARED = "undeclared"  # of services that the stack says nothing of: see tests/lab/stage/undeclared.yaml
 FRONTEND = "deploy/frontend"
-SERVICE = f"echo.{UNDECLARED}.svc.cluster.local"
-SERVICE_URL = f"http://{SERVICE}:8080/"
+WEB = "deploy/web-frontend"  # of the exam platform
+PUBLIC, PUBLIC_API = "exam-platform.com", "api.exam-platform.com"  # hosts of its ingress
+
+
+def host_of(service: str, namespace: str) -> str:
+    """The name by which a service is called within the mesh."""
+    return f"{service}.{namespace}.svc.cluster.local"
+
+
+def url_of(service: str, namespace: str, path: str = "/", *, port: int = HTTP, scheme: str = "http") -> str:
+    """Where a service is called within the mesh."""
+    return f"{scheme}://{host_of(service, namespace)}:{port}{path}"
+
+
+SERVICE = host_of("echo", UNDECLARED)
+SERVICE_URL = url_of("echo", UNDECLARED)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.lab.support.kubectl import Kubectl
+from lab.waiting import wait_for
+from tests.lab.support.kubectl import TIMEOUT, Kubectl
 
 BINARY = "/tenant"
+PATIENT = ("--concurrency", "1000")  # of a load: no request is held back because answers are slow
 LONGEST = 300  # seconds: the bound of the tenant's load generator
 GRACE = 30.0  # seconds a load may take to finish its last requests and print its summary
 
@@ -103,7 +105,7 @@ class Caller:
         """
         words = ["get", "--url", url, "--method", method, "--timeout", f"{timeout:g}s", *_headers(headers)]
         words += ["--data", data] if data else []
-        result = json.loads(self.kubectl.run(*self._exec(), BINARY, *words, timeout=timeout + GRACE).out)
+        result = self.tenant(*words, timeout=timeout + GRACE)
         fault = result.get("error") or {}
         body = result.get("json")
         return Answer(
@@ -116,10 +118,68 @@ class Caller:
 
     def requests(self, url: str, count: int, *, rate: float = 50, headers: Mapping[str, str] | None = None) -> Load:
         """Sends ``count`` requests, each on a connection of its own, and waits for their end."""
-        words = ["--count", str(count), "--duration", f"{count / rate + 5:.0f}s", "--no-keepalive"]
+        return self.send(url, *_bounds(count, rate, 5), "--no-keepalive", rate=rate, headers=headers)
+
+    def burst(
+        self,
+        url: str,
+        count: int,
+        *words: str,
+        rate: float,
+        headers: Mapping[str, str] | None = None,
+        spare: float = 5,
+    ) -> Load:
+        """Sends ``count`` requests at this rate however slow the answers are, and waits for their end.
+
+        :param words: further options of the load generator.
+        :param spare: seconds by which a busy machine may be late.
+        """
+        return self.send(url, *_bounds(count, rate, spare), *PATIENT, *words, rate=rate, headers=headers)
+
+    def send(self, url: str, *words: str, rate: float, headers: Mapping[str, str] | None = None) -> Load:
+        """A load that ends by itself, as ``words`` say, and is waited for."""
         with self.load(url, rate=rate, headers=headers, extra=words, until_end=True) as load:
             pass
         return load
+
+    def tcp(self, address: str, *, send: str = "", listen: str = "") -> dict[str, Any]:
+        """Connects to ``address`` (host and port), sends a text and listens.
+
+        :param listen: how long at the most, in Go's notation; by default as long as the tenant's program does.
+        :returns: ``connected``, ``received``, ``closed`` and ``error`` (its ``kind``).
+        """
+        words = ["--send", send] if send else []
+        words += ["--listen", listen] if listen else []
+        return self.tenant("tcp", "--address", address, *words)
+
+    def tenant(self, *words: str, timeout: float = TIMEOUT) -> dict[str, Any]:
+        """What a run of the tenant's program within the pod says.
+
+        :param timeout: seconds it may take.
+        """
+        return json.loads(self.kubectl.text(*self._exec(), BINARY, *words, timeout=timeout))
+
+    def wait_for_regions(self, url: str, regions: Set[str], *, count: int = 20, deadline: float = 60) -> None:
+        """Returns when of ``count`` requests some were answered by each of these regions, and none by another."""
+        wait_for(
+            lambda: set(self.requests(url, count).regions) == regions,
+            deadline=deadline,
+            what=f"answers from all regions to {self.kubectl.region}",
+        )
+
+    def answers_by_region(self, url: str, regions: Set[str], *, deadline: float = 30) -> dict[str, Answer]:
+        """The first good answer of each of these regions, once all have answered."""
+        answered: dict[str, Answer] = {}
+
+        def all_regions() -> bool:
+            answer = self.get(url)
+            assert answer.status == 200, f"{answer.status} {answer.error}"
+            answered.setdefault(answer.region, answer)
+            return set(answered) == regions
+
+        what = f"answers from all regions to {self.kubectl.region}"
+        wait_for(all_regions, deadline=deadline, what=what, interval=0)
+        return answered
 
     @contextmanager
     def load(
@@ -128,11 +188,12 @@ class Caller:
         *,
         rate: float = 20,
         headers: Mapping[str, str] | None = None,
-        extra: list[str] | None = None,
+        extra: Sequence[str] = (),
         until_end: bool = False,
     ) -> Generator[Load]:
         """Sends ``rate`` requests a second for as long as the block lasts, at most five minutes.
 
+        :param extra: options of the load generator in place of those five minutes.
         :param until_end: wait for the load's own end instead of ending it with the block.
         """
         bounds = extra or ["--duration", f"{LONGEST}s"]
@@ -165,10 +226,16 @@ class Caller:
 
 
 @contextmanager
-def loaded(callers: Iterable[tuple[Caller, str]], *, rate: float = 20) -> Generator[list[Load]]:
-    """Several loads side by side: one from each caller to its URL."""
+def loaded(
+    callers: Iterable[tuple[Caller, str]], *, rate: float = 20, extra: Sequence[str] = ()
+) -> Generator[list[Load]]:
+    """Several loads side by side: one from each caller to its URL, each as :meth:`Caller.load` sends it."""
     with ExitStack() as stack:
-        yield [stack.enter_context(caller.load(url, rate=rate)) for caller, url in callers]
+        yield [stack.enter_context(caller.load(url, rate=rate, extra=extra)) for caller, url in callers]
+
+
+def _bounds(count: int, rate: float, spare: float) -> list[str]:
+    return ["--count", str(count), "--duration", f"{count / rate + spare:.0f}s"]
 
 
 def _headers(headers: Mapping[str, str] | None) -> list[str]:

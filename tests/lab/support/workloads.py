@@ -9,11 +9,11 @@ from typing import Any
 
 from lab.tenant import NAMESPACE
 from tests.lab.support.kubectl import Kubectl
-from tests.lab.support.site import SERVICE
+from tests.lab.support.site import SERVICE, host_of, url_of
 
 PROOF = "proof"  # the namespace of the proofs' own workloads
 ROTATING = "deploy/rotating"
-ROTATING_URL = f"http://rotating.{PROOF}.svc.cluster.local:8080/"
+ROTATING_URL = url_of("rotating", PROOF)
 ROTATING_LIFETIME = datetime.timedelta(minutes=2)
 # A certificate is renewed when this share of its life is left (pilot-agent's default is half): after 30 s of 2 min.
 ROTATING_GRACE = 0.75
@@ -74,7 +74,7 @@ def rotating(kubectl: Kubectl) -> list[dict[str, Any]]:
             "spec": {"selector": {"app": "rotating"}, "ports": [{"name": "http", "port": 8080}]},
         },
         _short_connections("outgoing", PROOF, SERVICE),
-        _short_connections("incoming", PROOF, f"rotating.{PROOF}.svc.cluster.local"),
+        _short_connections("incoming", PROOF, host_of("rotating", PROOF)),
     ]
 
 
