@@ -85,7 +85,8 @@ class Region:
     def istiod(self, path: str) -> str:
         """An answer of istiod's monitoring port, by the API server."""
         pods = json.loads(self("get", "pod", "-n", "istio-system", "-l", "app=istiod", "-o", "json"))["items"]
-        return self("get", "--raw", f"/api/v1/namespaces/istio-system/pods/{pods[0]['metadata']['name']}:15014{path}")
+        name = pods[0]["metadata"]["name"]
+        return self("get", "--raw", f"/api/v1/namespaces/istio-system/pods/{name}:15014/proxy{path}")
 
     def proxy(self, pod: str, namespace: str, path: str) -> str:
         """An answer of a proxy's administration port."""
