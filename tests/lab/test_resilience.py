@@ -147,6 +147,14 @@ def _shift(
     near, far = _target(home), _target(peer)
     for pod in (near, far):
         pod.reset()
+    # Requests that a hanging pod left behind end as errors after it is well, and it is left alone once more.
+    wait_for(
+        lambda: set(home.caller(RESILIENCE, CALLER).requests(url_of("target", RESILIENCE), 20).regions) == {local},
+        deadline=90,
+        what=f"{home.name} to answer its own callers",
+    )
+    for pod in (near, far):
+        pod.reset()
     extra = [*WATCHED, "--method", method]
     with (
         peer.caller(RESILIENCE, CALLER).load(url_of("target", RESILIENCE, f"/{peer.name}"), rate=10) as other,
