@@ -41,7 +41,6 @@ _LEGACY = {"http": HTTP, "http-control": CONTROL}
 _SINK = {"http": HTTP, "http-zipkin": 9411, "http-otlp": 4318, "grpc-otlp": 4317}
 
 _IN_MESH = {"istio-injection": "enabled"}
-_LABELS: Mapping[str, Mapping[str, str]] = {OUTSIDE: {}}
 
 _FILES = "/files"
 _WASM = "exam-integrity"
@@ -106,7 +105,8 @@ def manifests(region: Region, workloads: Sequence[Workload] = WORKLOADS) -> list
     Who reaches them, and how, is the stack's to say (`istio-mesh:services`).
     """
     here = [workload for workload in workloads if workload.regions is None or region.name in workload.regions]
-    found = [_namespace(name, _LABELS.get(name, _IN_MESH)) for name in sorted({work.namespace for work in here})]
+    namespaces = sorted({workload.namespace for workload in here})
+    found = [_namespace(name, {} if name == OUTSIDE else _IN_MESH) for name in namespaces]
     services = {(workload.namespace, workload.service): workload for workload in here}
     for workload in services.values():
         found += [_service_account(workload), _service(workload)]
