@@ -271,6 +271,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     rows = evidence.complete()
     proven = sum(row.verdict == "proven" for row in rows)
     where = f", written to {evidence.file}" if evidence.file else ""
+    # Below the table, whole: of a run whose beginning is gone, the end says what went wrong.
+    for row in rows:
+        if row.verdict != "proven":
+            terminalreporter.write_line(f"{row.id} {row.verdict}: {row.title}: {row.reason}")
     terminalreporter.write_line(f"{proven} of {len(rows)} proven{where}")
 
 
