@@ -80,21 +80,27 @@ class Evidence:
         self.file = file
         self.promised = tuple(promised)
         self.rows: dict[str, Row] = {}
+        self.long: set[str] = set()
         self.versions: dict[str, str] = {}
         self.started = time.monotonic()
 
     def add(self, nodeid: str, row: str, title: str, *, long: bool = False) -> Row:
+        if long:
+            self.long.add(row)
         command = f"{'FULL=1 ' if long else ''}{_interpreter()} -m pytest {shlex.quote(nodeid)}"
         return self.rows.setdefault(nodeid, Row(id=row, title=title, command=command))
 
     def complete(self) -> list[Row]:
-        """The rows by id, with one ``not run`` row for each promise that no proof of this session stands for."""
+        """The rows by id, with one ``not run`` row for each promise that no proof of this session stands for.
+
+        A promise is a row's id, or ``C7:long``: by a long proof.
+        """
         rows = list(self.rows.values())
-        present = {row.id for row in rows}
+        present = {row.id for row in rows} | {f"{row}:long" for row in self.long}
         for missing in self.promised:
             if missing not in present:
                 reason = "no proof of this row was selected in this session"
-                rows.append(Row(id=missing, title="(no proof)", command="", reason=reason))
+                rows.append(Row(id=missing.partition(":")[0], title="(no proof)", command="", reason=reason))
         return sorted(rows, key=lambda row: row.id)
 
     def proven(self) -> bool:
