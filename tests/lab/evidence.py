@@ -39,6 +39,7 @@ Figure = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 MARKER = "proof"
 LAST = "disruptive"
+CLOSING = "closing"
 LONG = "full"
 REASON_LIMIT = 400  # characters of a reason kept in a row; the whole is in pytest's own report
 NOTE_LIMIT = 240  # characters of figures and reason shown in the table; the evidence file has all of them
@@ -182,6 +183,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{LAST}: runs after all other proofs, because it takes the mesh away for a while"
     )
+    config.addinivalue_line("markers", f"{CLOSING}: runs at the very end, on what all other proofs left behind")
     config.addinivalue_line("markers", f"{LONG}: runs with FULL=1 alone, because it takes minutes")
     file = config.getoption("evidence", None)
     promised = cast(str, config.getoption("promised", "") or "")
@@ -197,7 +199,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: item.get_closest_marker(LAST) is not None)
+    items.sort(key=lambda item: [item.get_closest_marker(marker) is not None for marker in (CLOSING, LAST)])
     for item in items:
         marker = item.get_closest_marker(MARKER)
         if marker is None:
