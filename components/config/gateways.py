@@ -10,6 +10,7 @@ from components.config.model import Model, exactly_one
 from components.config.pem import PrivateKey, now, parse_chain
 from components.config.values import DnsLabel, DnsSubdomain, Duration, Host
 from components.config.workload import Percent, ReplicasConfig, ResourcesConfig, resources
+from components.naming import DNS_SUBDOMAIN_LIMIT, host_credential
 
 _GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
 
@@ -127,6 +128,16 @@ class ServerConfig(Model):
     """Namespaces of other teams that route these hosts themselves; default: they are this stack's services' alone."""
 
     def faults(self) -> Iterator[Fault]:
+        # An existing Secret has a name of its own.
+        made = self.tls.existing_secret is None
+        if made and len(name := host_credential(self.hosts[0])) > DNS_SUBDOMAIN_LIMIT:
+            yield Fault(
+                f"the Secret with its certificate would have a name of {len(name)} characters",
+                f"The API server takes {DNS_SUBDOMAIN_LIMIT} at most (RFC 1123), and the host would not be served",
+                "Let a shorter host be the first, which the Secret is named after, or name the Secret in "
+                "`existingSecret`",
+                ("hosts", 0),
+            )
         if self.tls.certificate is None:
             return
         leaf = parse_chain(self.tls.certificate)[0]

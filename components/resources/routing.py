@@ -14,7 +14,7 @@ from components.config.platform import Platform, Service
 from components.config.routes import EVERYTHING, MatchConfig, RetriesConfig, RouteConfig, match_of, other_of
 from components.config.values import Duration, ShortDuration
 from components.mesh.gateways import INGRESS_NAMESPACE
-from components.naming import common_labels, type_token
+from components.naming import common_labels, public_route, type_token
 from components.resources.objects import IstioObject, Spec, create
 
 INGRESS_GATEWAY = "ingress"
@@ -66,15 +66,10 @@ def routing_objects(platform: Platform, cluster: str) -> list[tuple[IstioObject,
         for place in service.config.hosts:
             owners.setdefault(place.host, {})[key] = None
     public = [
-        (IstioObject("VirtualService", INGRESS_NAMESPACE, public_name(host), spec), list(owners[host]))
+        (IstioObject("VirtualService", INGRESS_NAMESPACE, public_route(host), spec), list(owners[host]))
         for host, spec in public_specs(platform).items()
     ]
     return [*within, *public]
-
-
-def public_name(host: str) -> str:
-    """Name of a public host's VirtualService: a first label that no host has stands for the wildcard."""
-    return f"wildcard.{host.removeprefix('*.')}" if host.startswith("*.") else host
 
 
 def mesh_spec(service: Service) -> Spec:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.resources.routing import mesh_spec, public_name, public_specs
+from components.naming import public_route
+from components.resources.routing import mesh_spec, public_specs
 from tests.builders import Yaml, stack_config
 from tests.services import PLAIN, services, the
 
@@ -284,8 +285,8 @@ def test_the_ingress_names_the_port_of_a_service_with_one_too(tmp_path: Path) ->
 
 
 def test_a_wildcards_name_is_none_of_a_host() -> None:
-    assert public_name("*.exam-platform.com") == "wildcard.exam-platform.com"
-    assert public_name("exam-platform.com") == "exam-platform.com"
+    assert public_route("*.exam-platform.com") == "wildcard.exam-platform.com"
+    assert public_route("exam-platform.com") == "exam-platform.com"
 
 
 def test_a_route_that_another_services_path_takes_is_left_out(tmp_path: Path) -> None:
