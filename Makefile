@@ -11,7 +11,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-tenant lint prove bench generated schema reference
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -38,6 +38,9 @@ status: venv ## What runs in each region, and how to send the first request
 
 test: venv ## Unit tests, without root or clusters
 	@$(RUN) -m pytest
+
+test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, of `make up` or on PATH; must be there where CI=true
+	@$(RUN) -m pytest -m istioctl
 
 test-tenant: venv ## Tests of the sample tenant, a Go program
 	@$(RUN) -m lab.tools go -C lab/tenant test ./...

@@ -21,7 +21,7 @@ from components.config.reference.wording import meaning_and_default
 from components.config.stack import StackConfig
 from components.resources.objects import IstioObject
 from tests.builders import Yaml, authority, provided, write_kubeconfig
-from tests.istioctl import istioctl, needs_istioctl
+from tests.istioctl import needs_istioctl, validated
 from tests.stacks import rendered
 
 ALL = [(page, example) for page in reference.pages() for example in examples(page)]
@@ -228,10 +228,7 @@ def test_istio_takes_every_example(tmp_path: Path) -> None:
             for found in rendered(config, cluster.name):
                 manifest = found.manifest({})
                 unique[json.dumps(manifest, sort_keys=True)] = manifest
-    file = tmp_path / "all.yaml"
-    file.write_text(yaml.safe_dump_all(unique.values()))
-    done = istioctl("validate", "-f", str(file))
-    assert done.returncode == 0, done.stdout + done.stderr
+    validated(tmp_path / "all.yaml", unique.values())
     assert len(unique) > 100
 
 
