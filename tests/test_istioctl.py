@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from components.config import StackConfig
@@ -45,7 +45,7 @@ def drawn(folder: Path, kind: str, count: int = COUNT) -> list[Yaml]:
         deadline=None,
         database=None,
         derandomize=True,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=rich.SLOW,
     )
     @given(said=KINDS[kind])
     def collect(said: Yaml) -> None:
