@@ -1,5 +1,6 @@
 """Reading a kubeconfig as kubectl does: which files, which context, which server, which user."""
 
+import base64
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from typing import Any, cast
 import yaml
 
 Entry = dict[str, Any]
+
+CLIENT_CERTIFICATE = ("client-certificate", "client-certificate-data")
+"""Where a user's entry has its certificate: a path, or the certificate itself in base64."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,30 @@ class Selected:
 
     user: Entry = field(repr=False)
     """The user's entry: credentials."""
+
+    @property
+    def authority(self) -> str | None:
+        """What the API server's certificate is verified with (PEM); None where that is a public authority.
+
+        Raises KubeconfigError where its file cannot be read.
+        """
+        if self.cluster.get("certificate-authority-data"):
+            return base64.b64decode(str(self.cluster["certificate-authority-data"])).decode()
+        path = self.cluster.get("certificate-authority")
+        if not path:
+            return None
+        try:
+            return Path(str(path)).read_text()
+        except (OSError, UnicodeDecodeError):
+            raise KubeconfigError(
+                "kubeconfig", f"{self.source} names the authority {path}, which cannot be read", "Mend the kubeconfig"
+            ) from None
+
+    @property
+    def authentication(self) -> str:
+        """How the user logs in: `exec`, `token` or `clientCertificate`, or `other`."""
+        kinds = {"exec": ("exec",), "token": ("token", "tokenFile"), "clientCertificate": CLIENT_CERTIFICATE}
+        return next((kind for kind, keys in kinds.items() if any(key in self.user for key in keys)), "other")
 
 
 class KubeconfigError(Exception):
