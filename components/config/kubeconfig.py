@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, cast
 import yaml
 
 Entry = dict[str, Any]
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?-----END CERTIFICATE-----", re.DOTALL)
 
 CLIENT_CERTIFICATE = ("client-certificate", "client-certificate-data")
 """Where a user's entry has its certificate: a path, or the certificate itself in base64."""
@@ -37,12 +40,12 @@ class Selected:
         Raises KubeconfigError where its file cannot be read.
         """
         if self.cluster.get("certificate-authority-data"):
-            return base64.b64decode(str(self.cluster["certificate-authority-data"])).decode()
+            return _certificates(base64.b64decode(str(self.cluster["certificate-authority-data"])).decode())
         path = self.cluster.get("certificate-authority")
         if not path:
             return None
         try:
-            return Path(str(path)).read_text()
+            return _certificates(Path(str(path)).read_text())
         except (OSError, UnicodeDecodeError):
             raise KubeconfigError(
                 "kubeconfig", f"{self.source} names the authority {path}, which cannot be read", "Mend the kubeconfig"
@@ -93,6 +96,12 @@ def select(kubeconfig: str | None, context: str | None) -> Selected:
         )
     user = _named(documents, "users", "user").get(str(contexts[wanted].get("user")), {})
     return Selected(source, wanted, str(entry["server"]).rstrip("/"), entry, user)
+
+
+def _certificates(text: str) -> str:
+    """The certificates alone: tools write comments between them, and other ends of lines."""
+    blocks = _CERTIFICATE.findall(text.replace("\r\n", "\n"))
+    return "".join(f"{block}\n" for block in blocks) or text
 
 
 def _files(kubeconfig: str | None) -> list[Path]:

@@ -52,16 +52,14 @@ Credentials = Token | ClientCertificate | Command | AwsIdentity
 
 def inputs(credentials: Credentials) -> pulumi.Output[dict[str, str]]:
     """The values of the credentials that are outputs, by the kubeconfig's key for them; secret."""
+    values: dict[str, pulumi.Input[str]] = {}
     if isinstance(credentials, Token):
-        values: dict[str, pulumi.Input[str]] = {"token": credentials.token}
+        values = {"token": credentials.token}
     elif isinstance(credentials, ClientCertificate):
-        values = {
-            "client-certificate-data": credentials.certificate,
-            "client-key-data": credentials.private_key,
-        }
-    else:
-        values = {}
-    return pulumi.Output.secret(pulumi.Output.all(**values))
+        values = {"client-certificate-data": credentials.certificate, "client-key-data": credentials.private_key}
+    # Of nothing at all the SDK makes a list.
+    given = pulumi.Output.all(**values) if values else pulumi.Output.from_input(dict[str, str]())
+    return pulumi.Output.secret(given)
 
 
 def user(credentials: Credentials, cluster: ClusterOutputs, source: str) -> dict[str, Any]:
