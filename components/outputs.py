@@ -67,7 +67,7 @@ def export(
             for cluster in clusters
         },
         "gateways": {
-            host: _gateway(host, server, trust_domain, open_to_all=not config.services)
+            host: public_host(host, server, trust_domain, open_to_all=not config.services)
             for server in config.gateways.ingress.servers
             for host in server.hosts
         },
@@ -113,7 +113,7 @@ def _cloud(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _gateway(host: str, server: ServerConfig, trust_domain: str, *, open_to_all: bool) -> dict[str, Any]:
+def public_host(host: str, server: ServerConfig, trust_domain: str, *, open_to_all: bool) -> dict[str, Any]:
     """A host of the ingress. A stack without services leaves those that it offers to nobody to whoever comes."""
     offered = server.offered_to or ((EVERYBODY,) if open_to_all else ())
     return {
