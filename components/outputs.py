@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from components.clusters import Cluster
 from components.config import StackConfig
 from components.config.gateways import ServerConfig
-from components.config.kubeconfig import select
+from components.config.kubeconfig import decoded_authority, select
 from components.config.platform import Platform, Service
 from components.config.ports import protocol_of
 from components.config.telemetry import TelemetryConfig
@@ -61,8 +61,8 @@ def export(
                 "eastWest": gateways[cluster.name].east_west_address.apply(load_balancer),
                 "authorityExpiry": authorities.intermediates[cluster.primary or cluster.name].not_after,
                 "primary": cluster.primary,
-                **_way_in(cluster),
-                **_cloud(cluster),
+                **way_in(cluster),
+                **cloud(cluster),
             }
             for cluster in clusters
         },
@@ -92,19 +92,18 @@ def load_balancer(host: str) -> dict[str, str]:
     return {"address": host}
 
 
-def _way_in(cluster: Cluster) -> dict[str, Any]:
+def way_in(cluster: Cluster) -> dict[str, Any]:
     """How a consumer reaches the API server and is known to it: what is said of the cluster, else of its kubeconfig."""
     said: Any = getattr(cluster, "authentication", None)
     if said is not None:
-        return {
-            "certificateAuthority": getattr(cluster, "certificate_authority", None),
-            "authentication": said,
-        }
+        encoded: Any = getattr(cluster, "certificate_authority", None)
+        authority = None if encoded is None else pulumi.Output.from_input(encoded).apply(decoded_authority)
+        return {"certificateAuthority": authority, "authentication": said}
     selected = select(cluster.access.kubeconfig, cluster.access.context)
     return {"certificateAuthority": selected.authority, "authentication": {"kind": selected.authentication}}
 
 
-def _cloud(cluster: Cluster) -> dict[str, Any]:
+def cloud(cluster: Cluster) -> dict[str, Any]:
     """What only clusters of a cloud have."""
     vpc: Any = getattr(cluster, "vpc_id", None)
     return {

@@ -1,13 +1,16 @@
 """The stack's outputs: what fits the contract is exported, and nothing else can be."""
 
+import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 from istio_mesh_contract import MeshOutputs
 
-from components.outputs import conforming, load_balancer
+from components.outputs import cloud, conforming, load_balancer, way_in
+from tests import mocks
 from tests.builders import ABSENT, authority, put
 
 ROOT = authority().certificate
@@ -135,3 +138,28 @@ def test_every_field_says_what_it_is() -> None:
         if not field.get("description")
     ]
     assert silent == []
+
+
+def test_a_cluster_of_aws_says_its_network_and_how_it_knows_its_users() -> None:
+    encoded = base64.b64encode(ROOT.encode()).decode()
+
+    def program() -> None:
+        made: Any = SimpleNamespace(
+            authentication={"kind": "eks", "eksCluster": pulumi.Output.from_input("exam-use1")},
+            certificate_authority=pulumi.Output.from_input(encoded),
+            vpc_id="vpc-1",
+            subnet_ids=("subnet-a", "subnet-b"),
+            oidc_issuer="https://oidc.eks.us-east-1.amazonaws.com/id/1",
+        )
+        pulumi.export("said", {**way_in(made), **cloud(made)})
+
+    said = mocks.run(program).outputs["said"]
+    assert said == {
+        "certificateAuthority": ROOT,
+        "authentication": {"kind": "eks", "eksCluster": "exam-use1"},
+        "vpc": {"id": "vpc-1", "subnets": ["subnet-a", "subnet-b"]},
+        "oidcIssuer": "https://oidc.eks.us-east-1.amazonaws.com/id/1",
+    }
+    exported = values()
+    exported["clusters"]["use1"] |= said
+    assert conforming(exported)["clusters"]["use1"].items() >= said.items()

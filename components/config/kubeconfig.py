@@ -40,7 +40,7 @@ class Selected:
         Raises KubeconfigError where its file cannot be read.
         """
         if self.cluster.get("certificate-authority-data"):
-            return _certificates(base64.b64decode(str(self.cluster["certificate-authority-data"])).decode())
+            return decoded_authority(str(self.cluster["certificate-authority-data"]))
         path = self.cluster.get("certificate-authority")
         if not path:
             return None
@@ -96,6 +96,11 @@ def select(kubeconfig: str | None, context: str | None) -> Selected:
         )
     user = _named(documents, "users", "user").get(str(contexts[wanted].get("user")), {})
     return Selected(source, wanted, str(entry["server"]).rstrip("/"), entry, user)
+
+
+def decoded_authority(encoded: str) -> str:
+    """The certificates in `certificate-authority-data`, PEM in base64."""
+    return _certificates(base64.b64decode(encoded).decode())
 
 
 def _certificates(text: str) -> str:
