@@ -40,8 +40,7 @@ def export(
 ) -> None:
     """Exports the outputs. Fails the run, in one sentence for each, when a value does not fit the contract."""
     trust_domain = config.trust.trust_domain
-    values: dict[str, Any] = {
-        "contractVersion": VERSION,
+    made: dict[str, Any] = {
         "mesh": {
             "id": config.mesh.id,
             "trustDomain": trust_domain,
@@ -66,6 +65,10 @@ def export(
             }
             for cluster in clusters
         },
+    }
+    # Known at once, and in a large stack most of it: the SDK would make an output of each value.
+    said: dict[str, Any] = {
+        "contractVersion": VERSION,
         "gateways": {
             host: public_host(host, server, trust_domain, open_to_all=not config.services)
             for server in config.gateways.ingress.servers
@@ -76,7 +79,8 @@ def export(
         },
         "telemetry": _telemetry(config.telemetry),
     }
-    checked: pulumi.Output[dict[str, Any]] = pulumi.Output.from_input(values).apply(conforming)
+    known: pulumi.Output[dict[str, Any]] = pulumi.Output.from_input(made)
+    checked = known.apply(lambda values: conforming({**values, **said}))
     for name, field in MeshOutputs.model_fields.items():
         pulumi.export(field.alias or name, checked[field.alias or name])
 

@@ -123,6 +123,17 @@ def test_it_lets_one_caller_in_and_calls_what_is_offered(home: Site, shop: Shop,
     record(stranger=stranger.status, may_not_call_out=unoffered.status or unoffered.error, not_offered=closed.status)
 
 
+@pytest.mark.proof("K1", "it passes the policy pack")
+def test_it_passes_the_policy_pack(shop: Shop, paths: Paths, record: Callable[..., None]) -> None:
+    engine = shop.consumer.engine
+    pack = ("--policy-pack", str(paths.root / "policies"), "--config-file", str(engine.base))
+    said = engine.pulumi("preview", "--stack", engine.stack, *pack).text
+    (report,) = (line.strip() for line in said.splitlines() if " policies judged " in line)
+    assert ", 0 warned, 0 exempted." in report, said
+    assert "; 0 findings refused" in report, said
+    record(report=report)
+
+
 @pytest.mark.proof("K1", "an `up` of the platform that changes an address reaches the consumer's next preview")
 def test_a_changed_address_reaches_the_next_preview(shop: Shop, changes: Engine, record: Callable[..., None]) -> None:
     before = shop.consumer.engine.preview()
