@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -163,3 +164,10 @@ def test_a_cluster_of_aws_says_its_network_and_how_it_knows_its_users() -> None:
     exported = values()
     exported["clusters"]["use1"] |= said
     assert conforming(exported)["clusters"]["use1"].items() >= said.items()
+
+
+def test_nothing_but_the_contract_is_exported() -> None:
+    root = Path(__file__).parents[1]
+    sources = [root / "__main__.py", *(root / "components").rglob("*.py")]
+    exporting = [file.relative_to(root).as_posix() for file in sources if "pulumi.export(" in file.read_text()]
+    assert exporting == ["components/outputs.py"]

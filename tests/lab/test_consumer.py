@@ -165,7 +165,6 @@ def seen(engine: Engine, env: Mapping[str, str], paths: Paths, tmp_path: Path, s
     program(source, folder, paths)
     (folder / ".lab").mkdir()
     reader = Engine(folder, own(env, paths), folder, "proof")
-    reader.base.write_text("{}\n", encoding="utf-8")
     reader.pulumi("stack", "init", "proof")
     try:
         reader.up()
