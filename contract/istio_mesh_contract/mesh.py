@@ -127,6 +127,7 @@ class Mesh:
         """A namespace in the mesh, in each cluster of `providers` (by its name): injected by the mesh's revision,
         mutual TLS alone, nobody let in but whom `expose` and `allow` name.
 
+        It goes with the program's stack, and one that was there already is taken over: what else is in it would go too.
         Raises ContractError where this program has made it already; the program fails where it is the platform's.
         """
         components = _components()

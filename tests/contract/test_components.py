@@ -2,15 +2,20 @@
 
 import base64
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
+import istio_mesh_contract
+import istio_mesh_contract.components
+import pulumi
 import pulumi_kubernetes as kubernetes
 import pytest
 import yaml
 from istio_mesh_contract import AwsIdentity, ClientCertificate, Command, ContractError, Mesh, MeshOutputs, Token
 from istio_mesh_contract.credentials import Credentials
+from istio_mesh_contract.model import ClusterOutputs, ServiceOutputs
 from istio_mesh_contract.objects import LABELS
 
 from components.resources.routing import mesh_spec
@@ -378,3 +383,44 @@ def test_what_is_not_the_consumers_is_refused(use: Callable[[Mesh], Any], senten
     with pytest.raises(ContractError) as caught:
         made(use)
     assert str(caught.value) == sentence
+
+
+def test_outputs_are_typed() -> None:
+    """For checkers; what an output holds is looked at elsewhere."""
+
+    def program() -> None:
+        mesh = MeshOutputs.from_stack(STACK)
+        assert_type(mesh.outputs, pulumi.Output[MeshOutputs])
+        assert_type(mesh.cluster("use1").outputs, pulumi.Output[ClusterOutputs])
+        assert_type(mesh.cluster("use1").outputs.apply(lambda cluster: cluster.ingress.host), pulumi.Output[str | None])
+        assert_type(mesh.services, pulumi.Output[dict[str, ServiceOutputs]])
+        pulumi.export("id", mesh.identity.apply(lambda identity: identity.id))
+        pulumi.export("region", mesh.cluster("usw2").region)
+        pulumi.export("grpc", mesh.services.apply(lambda services: services["exam/exam-service"].ports["grpc"].number))
+        pulumi.export("tls", mesh.gateways.apply(lambda hosts: hosts["exam-platform.com"].tls.minimum_version))
+        pulumi.export("dashboard", mesh.telemetry.apply(lambda telemetry: telemetry.dashboards["grafana"]))
+
+    assert run(program).outputs == {
+        "id": "exam",
+        "region": "us-west-2",
+        "grpc": 9090,
+        "tls": "1.2",
+        "dashboard": "https://grafana.exam-platform.com",
+    }
+
+
+def test_a_program_that_only_reads_needs_no_kubernetes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pulumi_kubernetes", None)
+    monkeypatch.delitem(sys.modules, "istio_mesh_contract.components")
+    monkeypatch.delattr(istio_mesh_contract, "components")
+
+    def read() -> None:
+        pulumi.export("region", MeshOutputs.from_stack(STACK).cluster("use1").region)
+
+    assert run(read).outputs == {"region": "us-east-1"}
+    with pytest.raises(ContractError) as caught:
+        run(lambda: MeshOutputs.from_stack(STACK).cluster("use1").provider(Token("mine")))
+    assert str(caught.value) == (
+        "istio-mesh-contract: pulumi-kubernetes is not installed. Nothing can be made in a cluster. Take "
+        "`istio-mesh-contract[kubernetes]` into the program's requirements."
+    )
