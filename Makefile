@@ -11,13 +11,13 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
-$(VENV)/.stamp: requirements.txt requirements-dev.txt
+$(VENV)/.stamp: requirements.txt requirements-dev.txt contract/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=/path/to/it")'
 	@echo "Python environment: $(VENV)"
 	@# One whose making was cut off has no pip that works: it is made anew.
@@ -56,10 +56,23 @@ prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long o
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
 	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
 
-generated: schema reference ## What is made from the models: run it when one has changed
+generated: schema reference contract ## What is made from the models: run it when one has changed
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema
 
 reference: venv ## The pages of docs/reference, from the models and docs/examples
 	@$(RUN) -m components.config.reference
+
+contract: venv ## The JSON schema of the outputs, from the models
+	@$(RUN) -m istio_mesh_contract.schema
+
+WHEEL := .lab/wheel
+wheel: venv ## The contract's package for other teams, to .lab/wheel, tried in an environment that has nothing else
+	@rm -rf $(WHEEL)
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL) ./contract
+	@$(RUN) -m venv $(WHEEL)/venv
+	@$(WHEEL)/venv/bin/python -m pip install --quiet --disable-pip-version-check $(WHEEL)/*.whl
+	@$(WHEEL)/venv/bin/python -I contract/fixtures/read.py
+	@rm -rf $(WHEEL)/venv
+	@ls $(WHEEL)/*.whl

@@ -116,17 +116,17 @@ def test_a_cluster_is_read_only_after_its_own_east_west_gateway_and_no_other_wai
 def test_the_outputs_name_every_cluster_and_hold_no_secret(
     recording: mocks.Recording, clusters: tuple[str, ...]
 ) -> None:
-    assert set(recording.outputs) == {"contractVersion", "mesh", "clusters", "services"}
+    assert set(recording.outputs) == {"contractVersion", "mesh", "clusters", "gateways", "services", "telemetry"}
     assert recording.secret_outputs == frozenset()
     assert set(recording.outputs["clusters"]) == set(clusters)
     use1 = recording.outputs["clusters"]["use1"]
     assert use1["apiServer"] == "https://192.0.2.1:6443"
     assert use1["kubernetesVersion"] == "v1.35.4"
-    assert use1["ingress"]["hosts"] == ["exam-platform.com"]
+    assert list(recording.outputs["gateways"]) == ["exam-platform.com"]
     addresses = [
         address
         for cluster in recording.outputs["clusters"].values()
-        for address in (cluster["ingress"]["address"], cluster["eastWestAddress"])
+        for address in (cluster["ingress"]["address"], cluster["eastWest"]["address"])
     ]
     assert len(set(addresses)) == 2 * len(clusters), "each gateway's own address"
     assert recording.outputs["mesh"]["rootCertificates"].count("BEGIN CERTIFICATE") == 1
@@ -148,7 +148,7 @@ def test_the_preview_before_the_first_up_shows_every_resource(
     preview = run(stack(tmp_path, clusters), preview=True)
 
     assert sorted((r.type, r.name) for r in preview.resources) == sorted((r.type, r.name) for r in recording.resources)
-    assert preview.unknown_outputs == {"contractVersion", "mesh", "clusters", "services"}
+    assert preview.unknown_outputs == {"contractVersion", "mesh", "clusters", "gateways", "services", "telemetry"}
 
 
 def test_a_single_cluster_is_a_mesh_too(tmp_path: Path) -> None:
