@@ -40,7 +40,7 @@ def is_world(text: str) -> bool:
     MANDATORY,
     on=[CLUSTER],
     description="A cluster's API is private, or open to a list of addresses.",
-    reason="Everybody may try stolen tokens and holes of the API server. Left out, the endpoint is public to the world.",
+    reason="Everybody may try stolen tokens and holes of the API server. Left out, it is open to the world.",
     source="CIS Amazon EKS Benchmark 5.4.1 and 5.4.2; EKS best practices: cluster access management",
 )
 def public_endpoint(cluster: Subject, _: Setting) -> Iterator[Finding]:
@@ -112,7 +112,7 @@ def control_plane_logs(cluster: Subject, _: Setting) -> Iterator[Finding]:
     ADVISORY,
     on=[CLUSTER],
     description="Access to a cluster is given by access entries.",
-    reason="The aws-auth map is inside of the cluster: one slip in it locks everybody out, and CloudTrail sees none of it.",
+    reason="The aws-auth map is inside of the cluster: a slip in it locks everybody out, and CloudTrail sees nothing.",
     source="EKS best practices: identity and access management, use access entries",
 )
 def access_entries(cluster: Subject, _: Setting) -> Iterator[Finding]:

@@ -33,7 +33,9 @@ def security_group_open(found: Subject, setting: Setting) -> Iterator[Finding]:
             continue
         ports = set(setting.parameters.ingress_ports)
         if everything or low is None or high is None or not set(range(int(low), int(high) + 1)) <= ports:
-            said = "every port" if everything else f"port {low:.0f}" if low == high else f"ports {low:.0f} to {high:.0f}"
+            said = (
+                "every port" if everything else f"port {low:.0f}" if low == high else f"ports {low:.0f} to {high:.0f}"
+            )
             yield Finding(
                 f"{said} {'are' if said.startswith('ports') else 'is'} open to {world}",
                 "Scanners find it within minutes",

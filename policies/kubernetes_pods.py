@@ -123,10 +123,10 @@ def image_tag(workload: Subject, _: Setting) -> Iterator[Finding]:
         # Istio's webhook puts its own image there.
         if image is None or image == "auto" or "@sha256:" in image:
             continue
-        _, colon, tag = image.rpartition("/")[2].partition(":")
-        if not colon or tag == "latest":
+        tag = image.rpartition("/")[2].partition(":")[2]
+        if tag in ("", "latest"):
             yield Finding(
-                f"{called(container)} runs `{image}`, {'tag `latest`' if colon else 'without a tag'}",
+                f"{called(container)} runs `{image}`, {'tag `latest`' if tag else 'without a tag'}",
                 "Nobody can tell what runs, and no rollback finds what ran before",
                 "write the version's tag, or better its digest",
                 container["image"].path,
@@ -147,14 +147,16 @@ def image_registry(workload: Subject, setting: Setting) -> Iterator[Finding]:
         image = container["image"].text
         if image is None or image == "auto":
             continue
-        first, slash, _ = image.partition("/")
+        first, slash, rest = image.partition("/")
         # Without a host in front it is Docker's own (distribution/reference).
-        full = image if slash and ("." in first or ":" in first or first == "localhost") else f"docker.io/{image}"
+        full = (
+            image if slash and rest and ("." in first or ":" in first or first == "localhost") else f"docker.io/{image}"
+        )
         if not any(full.startswith(f"{registry.rstrip('/')}/") for registry in allowed):
             yield Finding(
                 f"{called(container)} runs `{image}`, which is from none of the allowed registries",
                 "It was neither scanned nor kept",
-                f"copy it to {' or '.join(allowed)}, or add its registry to `istio-mesh:policies.parameters.registries`",
+                f"copy it to {' or '.join(allowed)}, or add it to `istio-mesh:policies.parameters.registries`",
                 container["image"].path,
             )
 

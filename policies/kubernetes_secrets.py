@@ -13,7 +13,9 @@ ROLES = ("rbac.authorization.k8s.io/ClusterRole", "rbac.authorization.k8s.io/Rol
 BINDINGS = ("rbac.authorization.k8s.io/ClusterRoleBinding", "rbac.authorization.k8s.io/RoleBinding")
 
 # A name that says what it holds; `TOKEN_TTL` and `PASSWORD_FILE` say something about it.
-_NAME = re.compile(r"(^|[_.-])(password|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)$", re.IGNORECASE)
+_NAME = re.compile(
+    r"(^|[_.-])(password|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)$", re.IGNORECASE
+)
 _VALUE = re.compile(r"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from policies.aws_clusters import is_world
 from policies.catalogue import ADVISORY, MANDATORY, Finding, Setting, resource_policy
-from policies.resources import RELEASE, Subject
+from policies.resources import GATEWAY_CHART, RELEASE, Subject
 from policies.unknowns import Node
 
 SERVICE = "core/Service"
@@ -57,8 +57,6 @@ class Balancer:
 def balancer(found: Subject) -> Balancer | None:
     """The load balancer that a resource makes; None where it makes none."""
     if found.resource.type == RELEASE:
-        if found.chart != "gateway":
-            return None
         service = found.value("service")
         if not (service["type"].missing or service["type"].is_("LoadBalancer")):
             return None
@@ -79,10 +77,10 @@ def _numbers(ports: Node) -> list[float]:
 @resource_policy(
     "kubernetes-load-balancer",
     MANDATORY,
-    on=[SERVICE, RELEASE],
+    on=[SERVICE, GATEWAY_CHART],
     description="A load balancer says whether it is internal or public, and a public one who may reach it.",
     reason="Which of the two is the default differs by controller and cloud, and one day by version.",
-    source="AWS Load Balancer Controller: Service annotations, scheme and source ranges; EKS best practices: networking",
+    source="AWS Load Balancer Controller: Service annotations; EKS best practices: load balancing",
 )
 def load_balancer(found: Subject, setting: Setting) -> Iterator[Finding]:
     made = balancer(found)
@@ -110,7 +108,7 @@ def load_balancer(found: Subject, setting: Setting) -> Iterator[Finding]:
 @resource_policy(
     "istio-east-west-open",
     MANDATORY,
-    on=[SERVICE, RELEASE],
+    on=[SERVICE, GATEWAY_CHART],
     description="The ports between networks are not open to the world.",
     reason="15443 leads to every service of the mesh by its name, and 15012 to istiod itself.",
     source="Istio: multi-primary on different networks, expose services (the gateway's access is to be limited)",

@@ -1,14 +1,18 @@
 """What policies judge: resources of one engine's run, alone or all of a stack together."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from policies.unknowns import EMPTY, UNKNOWN, Node, Secret, Tell, unnoticed
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
-"""Key of a Helm Release, which hides what it renders: its values are judged."""
+"""Type of a Helm Release, which hides what it renders: its values are judged."""
+
+ISTIOD, GATEWAY_CHART = "helm/istiod", "helm/gateway"
+"""Keys of Releases of these charts."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,11 @@ class Resource:
 
     @cached_property
     def key(self) -> str:
-        """By which policies choose: `group/Kind` of an object of Kubernetes (`core/Service`), else its type token."""
-        if not self.type.startswith("kubernetes:") or self.type == RELEASE:
+        """By which policies choose: `group/Kind` of an object of Kubernetes (`core/Service`), `helm/chart` of a Helm
+        Release, else the type token."""
+        if self.type == RELEASE:
+            return f"helm/{self.chart}"
+        if not self.type.startswith("kubernetes:"):
             return self.type
         _, module, kind = self.type.split(":", 2)
         version = self.properties.get("apiVersion")
@@ -40,6 +47,12 @@ class Resource:
         said = self.properties.get("kind")
         named = said if isinstance(said, str) else kind
         return f"{group or 'core'}/{named.removesuffix('Patch')}"
+
+    @property
+    def chart(self) -> str:
+        """Name of a Release's chart without its source: `istiod` of `oci://registry.example.com/charts/istiod`."""
+        chart = self.properties.get("chart")
+        return chart.rstrip("/").rpartition("/")[2] if isinstance(chart, str) else ""
 
     @property
     def api_version(self) -> str:
@@ -106,9 +119,8 @@ class Subject:
 
     @property
     def chart(self) -> str:
-        """Name of a Release's chart without its source: `istiod` of `oci://registry.example.com/charts/istiod`."""
-        chart = self.resource.properties.get("chart")
-        return chart.rstrip("/").rpartition("/")[2] if isinstance(chart, str) else ""
+        """Name of a Release's chart."""
+        return self.resource.chart
 
     def value(self, *keys: str) -> Node:
         """A value of a Release; the istiod chart takes what is below `pilot` for its root, which wins."""
@@ -137,8 +149,9 @@ class Stack:
         ]
 
     def releases(self, *charts: str) -> list[Subject]:
-        """Helm Releases of charts of these names."""
-        return [found for found in self.of(RELEASE) if found.chart in charts]
+        """Helm Releases: of charts of these names, or all."""
+        keys = [f"helm/{chart}" for chart in charts] or [key for key in self._index.by_key if key.startswith("helm/")]
+        return self.of(*keys)
 
     @property
     def clusters(self) -> list[str]:
@@ -170,7 +183,8 @@ class Index(list[Resource]):
     """Resources by what policies look for, made once for all of them."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
-        super().__init__(resources)
+        told = {resource.urn: resource for resource in resources}
+        super().__init__(_placed(resource, told) for resource in told.values())
         self.by_key: dict[str, list[Resource]] = {}
         self.urns: dict[str, Resource] = {}
         clusters: dict[str, None] = {}
@@ -180,6 +194,22 @@ class Index(list[Resource]):
             if resource.type.startswith("kubernetes:"):
                 clusters[resource.provider] = None
         self.clusters = list(clusters)
+
+
+def _placed(resource: Resource, told: Mapping[str, Resource]) -> Resource:
+    """The resource with its namespace, where that is not known but comes from a Namespace whose name is.
+
+    So it is in the preview on an account without clusters: a provider that is not there yet answers nothing.
+    """
+    metadata = _map(resource.properties.get("metadata"))
+    if metadata.get("namespace") is not UNKNOWN:
+        return resource
+    sources = (told.get(urn) for urn in resource.property_dependencies.get("metadata", ()))
+    names = {_plain(source.properties, "name") for source in sources if source and source.key == "core/Namespace"}
+    if len(names) != 1 or "" in names:
+        return resource
+    placed = {**resource.properties, "metadata": {**metadata, "namespace": names.pop()}}
+    return dataclasses.replace(resource, properties=placed)
 
 
 def _plain(properties: Mapping[str, Any], name: str) -> str:
@@ -192,4 +222,4 @@ def _plain(properties: Mapping[str, Any], name: str) -> str:
 def _map(value: Any) -> Mapping[str, Any]:
     while isinstance(value, Secret):
         value = value.value
-    return value if isinstance(value, dict) and value is not UNKNOWN else {}
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}

@@ -91,7 +91,11 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def Configure(self, request: analyzer_pb2.ConfigureAnalyzerRequest, context: Any) -> Empty:
         """Levels of `--policy-pack-config`; a policy that it turns off judges nothing."""
-        names = {analyzer_pb2.MANDATORY: MANDATORY, analyzer_pb2.ADVISORY: ADVISORY, analyzer_pb2.REMEDIATE: MANDATORY}
+        names: Mapping[int, Severity] = {
+            analyzer_pb2.MANDATORY: MANDATORY,
+            analyzer_pb2.ADVISORY: ADVISORY,
+            analyzer_pb2.REMEDIATE: MANDATORY,
+        }
         self._levels = {
             name: names.get(config.enforcementLevel)
             for name, config in request.policyConfig.items()

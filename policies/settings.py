@@ -3,7 +3,7 @@
 import fnmatch
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ KEY = f"{NAMESPACE}:policies"
 class Settings:
     """What holds for one run of the engine."""
 
-    config: PoliciesConfig = PoliciesConfig()
+    config: PoliciesConfig = field(default_factory=PoliciesConfig)
     faults: tuple[Fault, ...] = ()
     """Why nothing of what the stack says can be used; it is then judged as if it said nothing, and refused."""
     stack: str = ""

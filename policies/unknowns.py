@@ -82,8 +82,9 @@ def marked(value: Any) -> Any:
 def _told(value: Any) -> Any:
     if isinstance(value, str):
         return UNKNOWN if value in _SENTINELS else value
-    if isinstance(value, dict) and cast(dict[str, Any], value).get(_SIGNATURE) == _SECRET:
-        return Secret(cast(dict[str, Any], value).get("value"))
+    if isinstance(value, dict):
+        found = cast(dict[str, Any], value)
+        return Secret(found.get("value")) if found.get(_SIGNATURE) == _SECRET else found
     return value
 
 
@@ -126,17 +127,17 @@ class Node:
 
     def __iter__(self) -> Iterator["Node"]:
         """The items of a list."""
+        raw: Any = self._raw
         self._known()
-        if isinstance(self._raw, list):
-            for index in range(len(cast(list[Any], self._raw))):
-                yield self[index]
+        if isinstance(raw, list):
+            yield from (self[index] for index in range(len(cast(list[Any], raw))))
 
     def items(self) -> Iterator[tuple[str, "Node"]]:
         """The entries of a map."""
+        raw: Any = self._raw
         self._known()
-        if isinstance(self._raw, dict):
-            for key in cast(dict[str, Any], self._raw):
-                yield key, self[key]
+        if isinstance(raw, dict):
+            yield from ((key, self[key]) for key in cast(dict[str, Any], raw))
 
     @property
     def missing(self) -> bool:

@@ -1,6 +1,6 @@
 """One run of the engine before all policies: what each resource is told, and what is said of the whole at the end."""
 
-from collections import Counter
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,7 +13,7 @@ from policies.settings import Settings
 SETTINGS, EXPIRED, UNUSED, REPORT = "policies-settings", "exemption-expired", "exemption-unused", "policies-report"
 """Said in the pack's own name: settings that cannot be used, exemptions that are over or of no use, the report."""
 
-OWN = {
+OWN: Mapping[str, tuple[Severity, str]] = {
     SETTINGS: (MANDATORY, "What the stack says to the pack can be read."),
     EXPIRED: (MANDATORY, "No exemption is over."),
     UNUSED: (ADVISORY, "Every exemption exempts something."),
@@ -109,13 +109,12 @@ class Judgement:
         """How often each policy judged, how often it could not, and all exemptions that were used."""
         tallies = self.tallies.values()
         severities = {policy.id: self._level(policy) for policy in self._policies}
-        found = Counter[Severity | None]()
-        for name, tally in self.tallies.items():
-            found[severities[name]] += tally.found
+        refused = sum(tally.found for name, tally in self.tallies.items() if severities[name] == MANDATORY)
+        warned = sum(tally.found for name, tally in self.tallies.items() if severities[name] == ADVISORY)
         lines = [
             f"{len(self.tallies)} policies judged {sum(t.judged for t in tallies)} times; "
-            f"{sum(len(t.unjudged) for t in tallies)} times not judged; {found[MANDATORY]} findings refused, "
-            f"{found[ADVISORY]} warned, {sum(t.exempted for t in tallies)} exempted."
+            f"{sum(len(t.unjudged) for t in tallies)} times not judged; {refused} findings refused, "
+            f"{warned} warned, {sum(t.exempted for t in tallies)} exempted."
         ]
         if self._exemptions.used:
             lines += ["Exempted:", *self._exemptions.told()]
@@ -176,7 +175,8 @@ def _guarded(policy: Policy, judge: Callable[[], Iterable[Finding]]) -> Iterator
     """What it finds; a policy that fails has judged nothing, and refuses."""
     try:
         yield from judge()
-    except Exception as error:  # noqa: BLE001 (whatever it is: a judge that fails must not let things pass)
+    # Whatever it is: a judge that fails must not let things pass.
+    except Exception as error:
         yield Finding(
             f"the policy itself failed: {type(error).__name__}",
             "What it is about was not judged",
@@ -188,17 +188,7 @@ def _asked(seen: Resource | None, told: Resource) -> Resource:
     """What a program asked for, with the dependencies that the engine tells at the end."""
     if seen is None:
         return told
-    return Resource(
-        type=seen.type,
-        name=seen.name,
-        urn=seen.urn,
-        properties=seen.properties,
-        provider=seen.provider,
-        provider_properties=seen.provider_properties,
-        protect=seen.protect,
-        dependencies=told.dependencies,
-        property_dependencies=told.property_dependencies,
-    )
+    return dataclasses.replace(seen, dependencies=told.dependencies, property_dependencies=told.property_dependencies)
 
 
 def _counts(tally: Tally) -> str:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from components.config.faults import Fault, invalid
 from components.config.model import Model
-from components.config.names import CLUSTER_DOMAIN
+from components.config.names import full_host
 from components.config.values import DnsLabel
 
 Kind = Literal[
@@ -123,7 +123,7 @@ def objects_faults(
                 )
         yield from (fault.under((index, "clusters")) for fault in _half_a_control_plane(entry.clusters, remotes or {}))
         for host, place in _hosts(entry):
-            owner = hosts.get(_full(host, entry.namespace))
+            owner = hosts.get(full_host(host, entry.namespace))
             if owner is not None:
                 yield Fault(
                     f"`{host}` is said in `{owner}`, which makes its {entry.kind}",
@@ -156,11 +156,6 @@ def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, tuple[str | int, ...]]]:
         for index, host in enumerate(_list(entry.spec.get("hosts"))):
             if isinstance(host, str):
                 yield host, ("hosts", index)
-
-
-def _full(host: str, namespace: str) -> str:
-    """As Istio completes it: a name without a dot is one of the object's own namespace, any other is whole."""
-    return host if "." in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
 def _peer_authentication(entry: ObjectConfig) -> Iterator[Fault]:

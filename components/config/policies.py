@@ -124,6 +124,8 @@ class ParametersConfig(Model):
     services_elsewhere: tuple[Annotated[str, Field(min_length=1, examples=["*.exam.svc.cluster.local"])], ...] = ()
     """Hosts, or patterns, of services that other programs make; default: none."""
 
+    gateways_elsewhere: tuple[Annotated[str, Field(min_length=1, examples=["istio-ingress/ingress"])], ...] = ()
+    """Gateways, or patterns, that other programs make, as `namespace/name`; default: none."""
 
 
 class PoliciesConfig(Model):
