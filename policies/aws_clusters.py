@@ -72,7 +72,7 @@ def secrets_encryption(cluster: Subject, _: Setting) -> Iterator[Finding]:
     if encryption.missing:
         yield Finding(
             "Secrets are not encrypted with a key of your own",
-            "It cannot be added for the new ones alone, and never be taken back",
+            "Who gets at the API's store, or at a copy of it, reads every token and private key",
             "set `encryptionConfig` with `resources: [secrets]` and the key's ARN",
             "encryptionConfig",
         )
@@ -187,7 +187,7 @@ def deletion_protection(found: Subject, _: Setting) -> Iterator[Finding]:
     name = "deletionProtection" if found.resource.type == CLUSTER else "enableDeletionProtection"
     if not found.resource.protect and found[name].is_not(True):
         yield Finding(
-            f"`{name}` is not set",
+            "it is not set",
             "One `destroy` in the wrong terminal would take it away, with all that it serves",
             f"set `{name}: true`, or the resource option `protect`",
             name,

@@ -55,6 +55,6 @@ def tags(found: Subject, setting: Setting) -> Iterator[Finding]:
         yield Finding(
             f"{', '.join(f'`{name}`' for name in absent)} {'are' if len(absent) > 1 else 'is'} missing",
             "Nobody can tell who answers for it, or where its cost belongs",
-            "add it to `tags`, or to `defaultTags` of the provider",
+            f"add {'them' if len(absent) > 1 else 'it'} to `tags`, or to `defaultTags` of the provider",
             "tags",
         )

@@ -139,7 +139,7 @@ def tracing_sampling(found: Subject, setting: Setting) -> Iterator[Finding]:
     source="Istio: access logging, filter by Telemetry API; performance and scalability",
 )
 def access_logs(found: Subject, _: Setting) -> Iterator[Finding]:
-    cure = "leave failed and slow ones, by `filter.expression` of a Telemetry, as in `response.code >= 500`"
+    cure = "log what failed or was slow, by `filter.expression` of a Telemetry, as in `response.code >= 500`"
     if found.resource.type == RELEASE:
         file = found.value("meshConfig", "accessLogFile")
         if file.text:

@@ -222,7 +222,7 @@ class Node:
             return "nothing"
         if self.secret:
             return "a secret"
-        return f"`{shown(self._raw)}`"
+        return shown(self._raw) if isinstance(self._raw, int | float) else f"`{shown(self._raw)}`"
 
     def _known(self) -> bool:
         if self._raw is UNKNOWN:

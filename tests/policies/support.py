@@ -44,9 +44,17 @@ def manifest(document: Properties, *, cluster: str = CLUSTER, **more: Any) -> Re
     return Resource(f"kubernetes:{module}:{kind}", name, urn, marked(document), provider=cluster, **more)
 
 
-def release(chart: str, values: Properties, *, cluster: str = CLUSTER, **properties: Any) -> Resource:
+def release(
+    chart: str, values: Properties, *, path: str | None = None, cluster: str = CLUSTER, **properties: Any
+) -> Resource:
     """A Helm Release of one of Istio's charts."""
-    given = {"chart": chart, "namespace": "istio-system", "name": f"istio-{chart}", "values": values, **properties}
+    given = {
+        "chart": path or chart,
+        "namespace": "istio-system",
+        "name": f"istio-{chart}",
+        "values": values,
+        **properties,
+    }
     urn = f"urn:pulumi:test::test::{RELEASE}::{cluster[-4:]}-{chart}"
     return Resource(RELEASE, f"{cluster[-4:]}-{chart}", urn, marked(given), provider=cluster)
 
