@@ -43,7 +43,7 @@ def mtls_strict(policy: Subject, _: Setting) -> Iterator[Finding]:
         yield Finding(
             f"mode {mode.text}",
             "Everything that it holds for takes plain text from anybody",
-            "write STRICT; where one port of one workload cannot yet, name it in `portLevelMtls`, and exempt that alone",
+            "write STRICT; where one port of one workload cannot yet, name it in `portLevelMtls` and exempt that",
             mode.path,
         )
     for port, setting in policy.spec["portLevelMtls"].items():

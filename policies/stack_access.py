@@ -9,6 +9,7 @@ from policies.istio_security import AUTHORIZATION, PEER_AUTHENTICATION, REQUEST_
 from policies.kubernetes_namespaces import NAMESPACE, injected
 from policies.mesh import MESH, Pods, destinations, gateways_of, planes, routes, selects, told_in
 from policies.resources import ISTIOD, Stack, Subject
+from policies.unknowns import Node
 
 
 def _policies(stack: Stack, cluster: str) -> dict[str, list[Subject]]:
@@ -125,15 +126,47 @@ def jwt_optional(stack: Stack, _: Setting) -> Iterator[Finding]:
 
 
 def _asks(policy: Subject) -> bool:
-    denies = policy.spec["action"].is_("DENY")
-    word = "notRequestPrincipals" if denies else "requestPrincipals"
-    for rule in policy.spec["rules"]:
-        if any(item["source"][word].given for item in rule["from"]):
-            return True
-        keys = [condition["key"].text or "" for condition in rule["when"]]
-        if any(key.startswith("request.auth.") for key in keys):
-            return True
-    return False
+    """Whether it lets nobody in without a token."""
+    word = "notRequestPrincipals" if policy.spec["action"].is_("DENY") else "requestPrincipals"
+    return any(_names_token(rule, word) for rule in policy.spec["rules"])
+
+
+def _names_token(rule: Node, word: str) -> bool:
+    keys = [condition["key"].text or "" for condition in rule["when"]]
+    return any(item["source"][word].given for item in rule["from"]) or any(k.startswith("request.auth.") for k in keys)
+
+
+@stack_policy(
+    "stack-jwt-unverified",
+    MANDATORY,
+    on=[AUTHORIZATION],
+    description="A token that is asked for is also verified.",
+    reason="Without a RequestAuthentication no request has a principal: a rule that asks for one lets nobody in.",
+    source="Istio: RequestAuthentication; AuthorizationPolicy, source.requestPrincipals",
+)
+def jwt_unverified(stack: Stack, _: Setting) -> Iterator[Finding]:
+    for cluster in stack.clusters:
+        verified = stack.of(REQUEST_AUTHENTICATION, cluster=cluster)
+        for policy in stack.of(AUTHORIZATION, cluster=cluster):
+            if policy.spec["action"].is_("DENY"):
+                continue
+            rule = next((rule for rule in policy.spec["rules"] if _names_token(rule, "requestPrincipals")), None)
+            labels = policy.spec.at("selector", "matchLabels").words
+            if rule is None or any(
+                found.namespace in (policy.namespace, ROOT_NAMESPACE) and (not labels or selects(found, labels))
+                for found in verified
+            ):
+                continue
+            if not policy.namespace or not all(found.namespace for found in verified):
+                stack.unknown(policy, "metadata.namespace")
+                continue
+            yield Finding(
+                "it asks for a token, and no RequestAuthentication verifies one for these pods",
+                "No request has a principal, and the rule lets nobody in",
+                "add a RequestAuthentication with the same selector, or correct the selector",
+                rule.path,
+                policy,
+            )
 
 
 @stack_policy(

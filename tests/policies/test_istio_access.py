@@ -14,8 +14,8 @@ CASES: list[Case] = [
         [
             (
                 "spec.mtls.mode: mode PERMISSIVE. Everything that it holds for takes plain text from anybody.\n"
-                "Mend it: write STRICT; where one port of one workload cannot yet, name it in `portLevelMtls`, and "
-                "exempt that alone."
+                "Mend it: write STRICT; where one port of one workload cannot yet, name it in `portLevelMtls` and "
+                "exempt that."
             ),
         ],
     ),

@@ -346,6 +346,29 @@ CASES: list[Case] = [
         ],
     ),
     Case(
+        "istio-unknown-fields",
+        "near to one",
+        lambda: [object_("WasmPlugin", {"spec.failStrategie": "FAIL_OPEN"})],
+        [
+            (
+                "spec.failStrategie: WasmPlugin has no field `failStrategie`. The API server drops it, and what it "
+                "was to say is not said.\n"
+                "Mend it: did you mean `failStrategy`? Otherwise take it out."
+            ),
+        ],
+    ),
+    Case(
+        "istio-unknown-fields",
+        "near to none",
+        lambda: mesh({"gateway": {"spec.xyz": 1}}),
+        [
+            (
+                "spec.xyz: Gateway has no field `xyz`. The API server drops it, and what it was to say is not said.\n"
+                "Mend it: take it out."
+            ),
+        ],
+    ),
+    Case(
         "istio-istiod-environment",
         "an unknown name",
         lambda: mesh({"istiod": {"env.PILOT_PUSH_THROTLE": "100"}}),

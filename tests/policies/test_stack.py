@@ -184,6 +184,18 @@ CASES: list[Case] = [
         ],
     ),
     Case(
+        "stack-jwt-unverified",
+        "another workload",
+        lambda: mesh({"tokens": {"spec.selector.matchLabels": {"app": "web"}}}),
+        [
+            (
+                "spec.rules[0]: it asks for a token, and no RequestAuthentication verifies one for these pods. No "
+                "request has a principal, and the rule lets nobody in.\n"
+                "Mend it: add a RequestAuthentication with the same selector, or correct the selector."
+            ),
+        ],
+    ),
+    Case(
         "stack-mesh-strict",
         "nothing said",
         lambda: mesh({"strict": ABSENT}),
