@@ -33,8 +33,13 @@ class Finding:
     @property
     def message(self) -> str:
         """As the engine shows it: the sentences on one line, the cure on the next."""
-        place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.what}. {self.consequence}.\nMend it: {self.cure}."
+        return message(self.where, self.what, self.consequence, self.cure)
+
+
+def message(where: str, what: str, consequence: str, cure: str) -> str:
+    """The form of everything that is wrong: see `Finding.message`."""
+    end = "" if cure.endswith("?") else "."
+    return f"{f'{where}: ' if where else ''}{what}. {consequence}.\nMend it: {cure}{end}"
 
 
 @dataclass(frozen=True)

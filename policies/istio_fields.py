@@ -9,6 +9,9 @@ from components.config.objects import API_VERSIONS
 from policies.catalogue import MANDATORY, Finding, Setting, resource_policy
 from policies.resources import Subject
 
+_MEANT = {"configuration": "pluginConfig"}
+"""Fields that are written for others, and do not look like them."""
+
 _FIELDS = Path(__file__).parent / "data" / "istio_fields.txt"
 
 
@@ -33,7 +36,9 @@ def unknown_fields(found: Subject, _: Setting) -> Iterator[Finding]:
         return
     for name, value in found.spec.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            near = (
+                [_MEANT[name]] if _MEANT.get(name) in known else difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+            )
             yield Finding(
                 f"{found.kind} has no field `{name}`",
                 "The API server drops it, and what it was to say is not said",

@@ -81,8 +81,8 @@ def mtls_client(rule: Subject, _: Setting) -> Iterator[Finding]:
 def _anybody(rule: Node) -> bool:
     """Whether a rule holds for everybody, whatever the path: what it names in `to` is no limit."""
     sources = [item["source"] for item in rule["from"]]
-    limited = rule["from"].given and not any(source.missing for source in sources)
-    if limited or rule["when"].given:
+    limited = not rule["from"].missing and not any(source.missing for source in sources)
+    if limited or not rule["when"].missing:
         return False
     operations = [item["operation"] for item in rule["to"]]
     if not operations:
@@ -108,8 +108,6 @@ def authz_allow_all(policy: Subject, _: Setting) -> Iterator[Finding]:
     if not (action.missing or action.is_("ALLOW")):
         return
     for rule in policy.spec["rules"]:
-        if rule.given and not rule.known:
-            continue
         if _anybody(rule):
             limits = [name for item in rule["to"] for name, _ in item["operation"].items()]
             yield Finding(

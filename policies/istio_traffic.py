@@ -23,7 +23,8 @@ _OUTLIERS = (
 def _locality(policy: Node) -> Node | None:
     """Its settings by region, unless they are off."""
     locality = policy.at("loadBalancer", "localityLbSetting")
-    return locality if locality.given and not locality["enabled"].is_(False) else None
+    on = locality["enabled"].missing or locality["enabled"].is_(True)
+    return locality if on and locality.given else None
 
 
 @resource_policy(

@@ -9,12 +9,19 @@ from policies.resources import Subject
 NAMESPACE = "core/Namespace"
 
 
+_LABELS = ("istio-injection", "istio.io/rev", "istio.io/dataplane-mode")
+
+
 def injected(namespace: Subject) -> bool:
-    """Whether its pods get sidecars, or are in the mesh without; a label that is not known is taken for one."""
+    """Whether its pods surely get sidecars, or are in the mesh without."""
     labels = namespace.labels
-    if labels["istio-injection"].is_("disabled"):
-        return False
-    return any(labels[name].given for name in ("istio-injection", "istio.io/rev", "istio.io/dataplane-mode"))
+    return not _out(namespace) and labels["istio-injection"].known and any(labels[name].given for name in _LABELS)
+
+
+def _out(namespace: Subject) -> bool:
+    """Whether its pods are surely outside of the mesh."""
+    labels = namespace.labels
+    return labels["istio-injection"].is_("disabled") or all(labels[name].missing for name in _LABELS)
 
 
 @resource_policy(
@@ -29,7 +36,7 @@ def namespace_injection(namespace: Subject, setting: Setting) -> Iterator[Findin
     name = namespace.properties.at("metadata", "name").text
     if name is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in setting.parameters.without_injection):
         return
-    if namespace.labels.known and not injected(namespace):
+    if _out(namespace):
         yield Finding(
             f"pods of `{name}` get no sidecars",
             "They speak plain text, and no policy of the mesh holds for them",

@@ -22,7 +22,7 @@ _VALUE = re.compile(r"-----BEGIN ([A-Z]+ )*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b
 def _plain_secret(name: str, value: Node) -> bool:
     """Whether it is a secret as it stands."""
     if value.secret:
-        return value.given
+        return not value.missing
     text = value.text
     return bool(text) and (bool(_NAME.search(name)) or bool(_VALUE.search(text or "")))
 

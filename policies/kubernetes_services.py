@@ -51,7 +51,7 @@ class Balancer:
     @property
     def limited(self) -> bool:
         """Whether it says who may reach it, known or not."""
-        return self.service["loadBalancerSourceRanges"].given or self.annotations[_RANGES].given
+        return not (self.service["loadBalancerSourceRanges"].missing and self.annotations[_RANGES].missing)
 
 
 def balancer(found: Subject) -> Balancer | None:
@@ -87,7 +87,7 @@ def load_balancer(found: Subject, setting: Setting) -> Iterator[Finding]:
     if made is None:
         return
     kind = made.service["loadBalancerClass"]
-    own = kind.given and not (kind.text or "").startswith(_AWS_CLASSES)
+    own = not kind.missing and not (kind.text or "").startswith(_AWS_CLASSES)
     if not own and all(made.annotations[name].missing for name in _SCHEMES):
         yield Finding(
             "the load balancer does not say whether it is internal or public",

@@ -160,12 +160,12 @@ class Hosts:
         return "" in self.hidden or (service is not None and service[0] in self.hidden)
 
 
-def selects(policy: Subject, labels: Mapping[str, str]) -> bool:
-    """Whether an object of Istio's holds for pods that have these labels; one without a selector holds for all."""
-    wanted = policy.spec.at("selector", "matchLabels")
+def selects(policy: Subject, labels: Mapping[str, str] | None) -> bool:
+    """Whether an object of Istio's may hold for pods that have these labels; one without a selector holds for all."""
     if policy.spec["targetRefs"].given or policy.spec["targetRef"].given:
         return False
-    return all(labels.get(name) == value for name, value in wanted.words.items())
+    wanted = policy.spec.at("selector", "matchLabels").words
+    return labels is None or all(labels.get(name) == value for name, value in wanted.items())
 
 
 class Pods:
@@ -173,14 +173,17 @@ class Pods:
 
     def __init__(self, stack: Stack) -> None:
         self._selectors = {
-            (service.namespace, service.object_name): service.spec["selector"].words
+            (service.namespace, service.object_name): service.spec["selector"]
             for service in stack.of(SERVICE)
-            if service.spec["selector"].given
+            if not service.spec["selector"].missing
         }
 
-    def labels(self, namespace: str, name: str) -> Mapping[str, str]:
-        """Of one Service's pods."""
-        return self._selectors.get((namespace, name), {"app": name})
+    def labels(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Of one Service's pods; None where they are not known."""
+        selector = self._selectors.get((namespace, name))
+        if selector is None:
+            return {"app": name}
+        return selector.words if selector.complete else None
 
 
 def gateways_of(route: Subject) -> list[str]:

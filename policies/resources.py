@@ -99,8 +99,10 @@ class Subject:
     @property
     def namespace(self) -> str:
         """Its namespace; `default` where none is said, empty where it is not known. Notes nothing."""
-        metadata = _map(self.resource.properties.get("metadata"))
-        return _plain(self.resource.properties, "namespace") if "namespace" in metadata else "default"
+        metadata = self.resource.properties.get("metadata")
+        if metadata is UNKNOWN or "namespace" in _map(metadata):
+            return _plain(self.resource.properties, "namespace")
+        return "default"
 
     @property
     def title(self) -> str:

@@ -27,6 +27,12 @@ def _denies_all(policy: Subject) -> bool:
     return everywhere and (spec["action"].missing or spec["action"].is_("ALLOW")) and spec["rules"].missing
 
 
+def _may_deny_all(policy: Subject) -> bool:
+    """Whether it does, or would if what is not known were nothing."""
+    spec = policy.spec
+    return not any(spec[name].given for name in ("selector", "targetRefs", "targetRef", "rules"))
+
+
 @stack_policy(
     "stack-default-deny",
     MANDATORY,
@@ -46,8 +52,8 @@ def default_deny(stack: Stack, _: Setting) -> Iterator[Finding]:
                 continue
             if any(_denies_all(policy) for policy in policies.get(name, ())):
                 continue
-            if not name or policies.get(""):
-                stack.unknown(namespace, "metadata.name" if not name else "the namespaces of AuthorizationPolicies")
+            if not name or any(_may_deny_all(policy) for policy in (*policies.get(name, ()), *policies.get("", ()))):
+                stack.unknown(namespace, "metadata.name" if not name else "the AuthorizationPolicies of the namespace")
                 continue
             yield Finding(
                 f"namespace `{name}` has no default deny",
@@ -128,12 +134,17 @@ def jwt_optional(stack: Stack, _: Setting) -> Iterator[Finding]:
 def _asks(policy: Subject) -> bool:
     """Whether it lets nobody in without a token."""
     word = "notRequestPrincipals" if policy.spec["action"].is_("DENY") else "requestPrincipals"
-    return any(_names_token(rule, word) for rule in policy.spec["rules"])
+    return any(
+        _names_token(rule) or any(not item["source"][word].missing for item in rule["from"])
+        for rule in policy.spec["rules"]
+    )
 
 
-def _names_token(rule: Node, word: str) -> bool:
+def _names_token(rule: Node) -> bool:
+    """Whether a rule surely asks for something of a token."""
     keys = [condition["key"].text or "" for condition in rule["when"]]
-    return any(item["source"][word].given for item in rule["from"]) or any(k.startswith("request.auth.") for k in keys)
+    asks = any(item["source"]["requestPrincipals"].given for item in rule["from"])
+    return asks or any(key.startswith("request.auth.") for key in keys)
 
 
 @stack_policy(
@@ -148,9 +159,9 @@ def jwt_unverified(stack: Stack, _: Setting) -> Iterator[Finding]:
     for cluster in stack.clusters:
         verified = stack.of(REQUEST_AUTHENTICATION, cluster=cluster)
         for policy in stack.of(AUTHORIZATION, cluster=cluster):
-            if policy.spec["action"].is_("DENY"):
+            if not (policy.spec["action"].missing or policy.spec["action"].is_("ALLOW")):
                 continue
-            rule = next((rule for rule in policy.spec["rules"] if _names_token(rule, "requestPrincipals")), None)
+            rule = next((rule for rule in policy.spec["rules"] if _names_token(rule)), None)
             labels = policy.spec.at("selector", "matchLabels").words
             if rule is None or any(
                 found.namespace in (policy.namespace, ROOT_NAMESPACE) and (not labels or selects(found, labels))
@@ -182,10 +193,11 @@ def mesh_strict(stack: Stack, _: Setting) -> Iterator[Finding]:
         if plane.remote:
             continue
         held = stack.of(PEER_AUTHENTICATION, cluster=plane.cluster)
-        own = [policy for policy in held if policy.namespace == plane.root and policy.spec["selector"].missing]
-        if any(policy.spec.at("mtls", "mode").is_("STRICT") for policy in own):
+        own = [p for p in held if p.namespace in (plane.root, "") and not p.spec["selector"].given]
+        modes = [policy.spec.at("mtls", "mode") for policy in own]
+        if any(mode.is_("STRICT") and policy.namespace for mode, policy in zip(modes, own, strict=True)):
             continue
-        if any(not policy.spec.at("mtls", "mode").known for policy in own) or not all(p.namespace for p in held):
+        if not all(mode.known and policy.namespace for mode, policy in zip(modes, own, strict=True)):
             stack.unknown(plane.release, "the mesh's PeerAuthentication")
             continue
         yield Finding(

@@ -41,7 +41,7 @@ def remote_secrets(stack: Stack, _: Setting) -> Iterator[Finding]:
             if other.name is None:
                 stack.unknown(plane.release, "values.global.multiCluster.clusterName")
             elif other.name not in known:
-                if not all(secret.labels.known and secret["data"].known for secret in secrets):
+                if not all(one.labels["istio/multiCluster"].known and one["data"].known for one in secrets):
                     stack.unknown(plane.release, "the cluster's Secrets")
                     continue
                 yield Finding(
@@ -160,9 +160,13 @@ def roots(stack: Stack, _: Setting) -> Iterator[Finding]:
     own = [plane for plane in planes(stack) if not plane.remote]
     if len(own) < 2:
         return
-    by_cluster = {secret.cluster: secret for secret in stack.of(SECRET) if secret.object_name == "cacerts"}
+    found = stack.of(SECRET)
+    by_cluster = {secret.cluster: secret for secret in found if secret.object_name == "cacerts"}
+    hidden = {secret.cluster for secret in found if not secret.object_name}
     for plane in own:
-        if plane.cluster not in by_cluster:
+        if plane.cluster not in by_cluster and plane.cluster in hidden:
+            stack.unknown(plane.release, "the cluster's Secrets")
+        elif plane.cluster not in by_cluster:
             yield Finding(
                 f"there is no Secret `cacerts` in `{plane.root}`",
                 "istiod makes a root of its own, which no other cluster knows",
@@ -192,9 +196,9 @@ def roots(stack: Stack, _: Setting) -> Iterator[Finding]:
 def _fingerprints(secret: Subject) -> frozenset[bytes] | None:
     """Of the roots in a Secret; None where they are not known."""
     data = secret["data"]
-    node = next((data[name] for name in _ROOTS if data[name].given), None)
-    if node is None or not node.known:
+    if not data.known or not all(data[name].known for name in _ROOTS):
         return None
+    node = next((data[name] for name in _ROOTS if data[name].given), data[_ROOTS[0]])
     try:
         pem = base64.b64decode(node.text or "", validate=True)
         return frozenset(found.fingerprint(SHA256()) for found in x509.load_pem_x509_certificates(pem))
@@ -228,7 +232,8 @@ def revision(stack: Stack, _: Setting) -> Iterator[Finding]:
             wanted = "default" if labels["istio-injection"].is_("enabled") else labels["istio.io/rev"].text
             if wanted is None or wanted in known:
                 continue
-            if not all(plane.release.value("revision").known for plane in found):
+            words = [plane.release.value(name) for plane in found for name in ("revision", "revisionTags")]
+            if not all(word.complete for word in words):
                 stack.unknown(namespace, "the control planes' revisions")
                 continue
             yield Finding(

@@ -63,8 +63,12 @@ def route_host(stack: Stack, setting: Setting) -> Iterator[Finding]:
 def route_subset(stack: Stack, _: Setting) -> Iterator[Finding]:
     for cluster in stack.clusters:
         rules: dict[str, list[Subject]] = {}
+        hidden = False
         for rule in stack.of(DESTINATION_RULE, cluster=cluster):
-            if (host := rule.spec["host"].text) is not None:
+            host = rule.spec["host"].text
+            if host is None or not (rule.namespace or "." in host):
+                hidden = True
+            else:
                 rules.setdefault(full_host(host, rule.namespace), []).append(rule)
         wildcards = [host for host in rules if "*" in host]
         for route in routes(stack, cluster):
@@ -77,7 +81,8 @@ def route_subset(stack: Stack, _: Setting) -> Iterator[Finding]:
                 subsets = [subset["name"] for rule in of_host for subset in rule.spec["subsets"]]
                 if any(subset.is_(wanted) for subset in subsets):
                     continue
-                if not all(subset.known for subset in subsets) or not all(r.spec["subsets"].known for r in of_host):
+                known = all(subset.known for subset in subsets) and all(r.spec["subsets"].known for r in of_host)
+                if hidden or not known:
                     stack.unknown(route, found.subset.path)
                     continue
                 yield Finding(
@@ -134,7 +139,7 @@ def duplicate_destination_rule(stack: Stack, _: Setting) -> Iterator[Finding]:
         first: dict[str, list[Subject]] = {}
         for rule in stack.of(DESTINATION_RULE, cluster=cluster):
             host = rule.spec["host"].text
-            if host is None or rule.spec["workloadSelector"].given:
+            if host is None or not rule.spec["workloadSelector"].missing:
                 continue
             full = full_host(host, rule.namespace)
             other = next((one for one in first.get(full, ()) if _together(one, rule)), None)
@@ -269,7 +274,7 @@ def _targets(route: Subject, entry: Node) -> Iterator[Destination]:
 
 def _ends_idle(found: Subject) -> bool:
     nodes = (node for patch in found.spec["configPatches"] for node in every(patch))
-    return any(node["stream_idle_timeout"].given and node.known for node in nodes)
+    return any(not node["stream_idle_timeout"].missing for node in nodes)
 
 
 def _streams(pods: Pods, filters: list[Subject], destination: Destination) -> bool:
@@ -279,7 +284,7 @@ def _streams(pods: Pods, filters: list[Subject], destination: Destination) -> bo
     namespace, name = destination.service
     labels = pods.labels(namespace, name)
     return any(
-        found.namespace == namespace
-        and all(labels.get(k) == v for k, v in found.spec.at("workloadSelector", "labels").words.items())
+        found.namespace == namespace and (labels is None or wanted.items() <= labels.items())
         for found in filters
+        for wanted in [found.spec.at("workloadSelector", "labels").words]
     )

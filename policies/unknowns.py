@@ -146,8 +146,8 @@ class Node:
 
     @property
     def given(self) -> bool:
-        """Whether something is said, be it known or not."""
-        return self._raw is UNKNOWN or not (self._raw is ABSENT or self._raw is None or self._raw in ("", [], {}))
+        """Whether there surely is something. What is neither `missing` nor `given` is not known."""
+        return self._known() and not (self._raw is ABSENT or self._raw is None or self._raw in ("", [], {}))
 
     @property
     def text(self) -> str | None:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from policies.catalogue import ADVISORY, MANDATORY, Finding, Policy, Severity
+from components.config.faults import path_of
+from policies.catalogue import ADVISORY, MANDATORY, Finding, Policy, Severity, message
 from policies.exemptions import Exemptions
 from policies.resources import Index, Resource, Stack, Subject
 from policies.settings import Settings
@@ -134,9 +135,8 @@ class Judgement:
         if not self._told_faults:
             self._told_faults = True
             for fault in self._settings.faults:
-                where, _, what = str(fault).partition(": ")
-                sentences = what.removesuffix(f" {fault.cure}.")
-                yield Verdict(SETTINGS, MANDATORY, f"{where}: {sentences}\nMend it: {fault.cure}.")
+                said = message(path_of(fault.where), fault.what, fault.consequence, fault.cure)
+                yield Verdict(SETTINGS, MANDATORY, said)
 
     def _verdicts(self, policy: Policy, found: Iterable[tuple[Resource | None, Finding]]) -> Iterator[Verdict]:
         level = self._level(policy)

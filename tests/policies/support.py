@@ -71,14 +71,14 @@ def found(
     given = given or setting()
     if policy.stack_judge is not None:
         stack = Stack(Index(resources), lambda resource, path: untold.append((resource.name, path)))
-        return list(policy.judge_stack(stack, given)), untold
+        return list(policy.judge_stack(stack, given)), list(dict.fromkeys(untold))
     findings = [
         finding
         for one in resources
         if one.key in policy.on
         for finding in policy.judge(Subject(one, lambda path, one=one: untold.append((one.name, path))), given)
     ]
-    return findings, untold
+    return findings, list(dict.fromkeys(untold))
 
 
 def judged(
