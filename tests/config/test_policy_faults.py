@@ -67,8 +67,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         "a day that there is not",
         _exempt({"expires": "2027-02-30"}),
         [
-            "istio-mesh:policies.exemptions[0].expires: `2027-02-30` is not a day. Nobody could tell when it ends. Write "
-            "year, month and day, as in `2027-06-30`."
+            "istio-mesh:policies.exemptions[0].expires: `2027-02-30` is not a day. Nobody could tell when it ends. "
+            "Write year, month and day, as in `2027-06-30`."
         ],
     ),
     (

@@ -159,6 +159,4 @@ def test_settings_that_cannot_be_used_are_refused_with_their_path(value: Any, me
     verdicts, _ = judged(PERMISSIVE, config={"istio-mesh:policies": text})
     assert told(verdicts, SETTINGS) == messages
     assert severities(verdicts) == {SETTINGS: "mandatory", "istio-mtls-strict": "mandatory"}
-    assert [verdict.policy for verdict in verdicts][0] == SETTINGS, (
-        "at once: a stack that fails may not come to its end"
-    )
+    assert verdicts[0].policy == SETTINGS, "at once: a stack that fails may not come to its end"
