@@ -1,7 +1,7 @@
 """What the objects of a stack say of its mesh together: control planes, hosts, who selects what."""
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from components.config.names import CLUSTER_DOMAIN, full_host
@@ -184,6 +184,34 @@ class Pods:
         if selector is None:
             return {"app": name}
         return selector.words if selector.complete else None
+
+
+class Selection:
+    """Objects of Istio's by the pods that they hold for, however many there are."""
+
+    def __init__(self, objects: Iterable[Subject]) -> None:
+        self._by_label: dict[tuple[str, tuple[str, str] | None], list[Subject]] = {}
+        self._by_namespace: dict[str, list[Subject]] = {}
+        for found in objects:
+            wanted = found.spec.at("selector", "matchLabels").words
+            # One label is enough to leave most of them out.
+            key = (found.namespace, next(iter(wanted.items()), None))
+            self._by_label.setdefault(key, []).append(found)
+            self._by_namespace.setdefault(found.namespace, []).append(found)
+
+    def of(self, namespace: str) -> list[Subject]:
+        """All of a namespace; of ``: those whose namespace is not known."""
+        return self._by_namespace.get(namespace, [])
+
+    def holding(self, namespace: str, labels: Mapping[str, str] | None) -> list[Subject]:
+        """Those that may hold for pods of the namespace with these labels, of the whole mesh's among them."""
+        places = dict.fromkeys((namespace, ROOT_NAMESPACE))
+        if labels is None:
+            near = [found for place in places for found in self.of(place)]
+        else:
+            keys = [(place, key) for place in places for key in (None, *labels.items())]
+            near = [found for key in keys for found in self._by_label.get(key, ())]
+        return [found for found in near if selects(found, labels)]
 
 
 def gateways_of(route: Subject) -> list[str]:

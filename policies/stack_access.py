@@ -7,17 +7,14 @@ from policies.catalogue import MANDATORY, Finding, Setting, stack_policy
 from policies.istio_gateways import VIRTUAL_SERVICE
 from policies.istio_security import AUTHORIZATION, PEER_AUTHENTICATION, REQUEST_AUTHENTICATION
 from policies.kubernetes_namespaces import NAMESPACE, injected
-from policies.mesh import MESH, Pods, destinations, gateways_of, planes, routes, selects, told_in
+from policies.mesh import MESH, Pods, Selection, destinations, gateways_of, planes, routes, told_in
 from policies.resources import ISTIOD, Stack, Subject
 from policies.unknowns import Node
 
 
-def _policies(stack: Stack, cluster: str) -> dict[str, list[Subject]]:
-    """AuthorizationPolicies of one cluster by their namespace; those whose namespace is not known stand below ``."""
-    found: dict[str, list[Subject]] = {}
-    for policy in stack.of(AUTHORIZATION, cluster=cluster):
-        found.setdefault(policy.namespace, []).append(policy)
-    return found
+def _policies(stack: Stack, cluster: str) -> Selection:
+    """AuthorizationPolicies of one cluster."""
+    return Selection(stack.of(AUTHORIZATION, cluster=cluster))
 
 
 def _denies_all(policy: Subject) -> bool:
@@ -45,14 +42,14 @@ def default_deny(stack: Stack, _: Setting) -> Iterator[Finding]:
     told = told_in(stack)
     for cluster in stack.clusters:
         policies = _policies(stack, told[cluster])
-        mesh_wide = any(_denies_all(policy) for policy in policies.get(ROOT_NAMESPACE, ()))
+        mesh_wide = any(_denies_all(policy) for policy in policies.of(ROOT_NAMESPACE))
         for namespace in stack.of(NAMESPACE, cluster=cluster):
             name = namespace.object_name
             if mesh_wide or not injected(namespace):
                 continue
-            if any(_denies_all(policy) for policy in policies.get(name, ())):
+            if any(_denies_all(policy) for policy in policies.of(name)):
                 continue
-            if not name or any(_may_deny_all(policy) for policy in (*policies.get(name, ()), *policies.get("", ()))):
+            if not name or any(_may_deny_all(policy) for policy in (*policies.of(name), *policies.of(""))):
                 stack.unknown(namespace, "metadata.name" if not name else "the AuthorizationPolicies of the namespace")
                 continue
             yield Finding(
@@ -84,11 +81,9 @@ def service_unprotected(stack: Stack, _: Setting) -> Iterator[Finding]:
                 if service is None or service in seen or service[0] == ROOT_NAMESPACE:
                     continue
                 seen.add(service)
-                labels = pods.labels(*service)
-                held = [*policies.get(service[0], ()), *policies.get(ROOT_NAMESPACE, ())]
-                if any(selects(policy, labels) for policy in held):
+                if policies.holding(service[0], pods.labels(*service)):
                     continue
-                if policies.get(""):
+                if policies.of(""):
                     stack.unknown(route, found.node["host"].path)
                     continue
                 yield Finding(
@@ -115,10 +110,10 @@ def jwt_optional(stack: Stack, _: Setting) -> Iterator[Finding]:
             if authentication.spec["jwtRules"].missing:
                 continue
             labels = authentication.spec.at("selector", "matchLabels").words
-            held = [*policies.get(authentication.namespace, ()), *policies.get(ROOT_NAMESPACE, ())]
-            if any(_asks(policy) and (not labels or selects(policy, labels)) for policy in held):
+            held = policies.holding(authentication.namespace, labels or None)
+            if any(_asks(policy) for policy in held):
                 continue
-            if not authentication.namespace or policies.get("") or not all(p.spec["rules"].complete for p in held):
+            if not authentication.namespace or policies.of("") or not all(p.spec["rules"].complete for p in held):
                 stack.unknown(authentication, "spec.jwtRules")
                 continue
             yield Finding(
@@ -157,18 +152,15 @@ def _names_token(rule: Node) -> bool:
 )
 def jwt_unverified(stack: Stack, _: Setting) -> Iterator[Finding]:
     for cluster in stack.clusters:
-        verified = stack.of(REQUEST_AUTHENTICATION, cluster=cluster)
+        verified = Selection(stack.of(REQUEST_AUTHENTICATION, cluster=cluster))
         for policy in stack.of(AUTHORIZATION, cluster=cluster):
             if not (policy.spec["action"].missing or policy.spec["action"].is_("ALLOW")):
                 continue
             rule = next((rule for rule in policy.spec["rules"] if _names_token(rule)), None)
             labels = policy.spec.at("selector", "matchLabels").words
-            if rule is None or any(
-                found.namespace in (policy.namespace, ROOT_NAMESPACE) and (not labels or selects(found, labels))
-                for found in verified
-            ):
+            if rule is None or verified.holding(policy.namespace, labels or None):
                 continue
-            if not policy.namespace or not all(found.namespace for found in verified):
+            if not policy.namespace or verified.of(""):
                 stack.unknown(policy, "metadata.namespace")
                 continue
             yield Finding(

@@ -98,9 +98,11 @@ class Judgement:
             about = [(finding.about.resource if finding.about else None, finding) for finding in found]
             verdicts += self._verdicts(policy, about)
             wrong = {resource.urn for resource, _ in about if resource is not None}
-            for subject in stack.of(*policy.on):
-                urn = subject.resource.urn
-                self._count(policy, subject.resource, places.get(urn, ()), found=urn in wrong)
+            judged = [subject.resource for subject in stack.of(*policy.on)]
+            # What another resource does not say yet leaves a hole as well.
+            beside = [index.urns[urn] for urn in places if urn not in {resource.urn for resource in judged}]
+            for resource in (*judged, *beside):
+                self._count(policy, resource, places.get(resource.urn, ()), found=resource.urn in wrong)
         verdicts += self._notes()
         verdicts += [Verdict(EXPIRED, MANDATORY, message) for _, message in self._exemptions.expired()]
         verdicts += [Verdict(UNUSED, ADVISORY, message) for _, message in self._exemptions.unused()]
