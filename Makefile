@@ -11,13 +11,13 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
-$(VENV)/.stamp: requirements.txt requirements-dev.txt contract/pyproject.toml
+$(VENV)/.stamp: requirements.txt requirements-dev.txt contract/pyproject.toml policies/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=/path/to/it")'
 	@echo "Python environment: $(VENV)"
 	@# One whose making was cut off has no pip that works: it is made anew.
@@ -56,7 +56,7 @@ prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long o
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
 	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
 
-generated: schema reference contract ## What is made from the models: run it when one has changed
+generated: schema reference contract policy-reference ## What is made from the models and policies: run it when one has changed
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema
@@ -76,3 +76,9 @@ wheel: venv ## The contract's package for other teams, to .lab/wheel, tried in a
 	@$(WHEEL)/venv/bin/python -I contract/fixtures/read.py
 	@rm -rf $(WHEEL)/venv
 	@ls $(WHEEL)/*.whl
+
+policy-reference: venv ## The page docs/policies.md, from the policies
+	@$(RUN) -m policies.docs
+
+policy-package: venv ## The policy pack as an archive for other programs, in dist/
+	@$(RUN) -m policies.package dist

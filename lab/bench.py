@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab import baseline, cgroups, environment
+from lab import baseline, cgroups, environment, policy_speed
 from lab.baseline import Baseline
 from lab.errors import LabError
 from lab.images import REPOSITORY
@@ -86,6 +86,7 @@ class Measured:
 
 UP, DOWN, MEMORY = "make up, from nothing to mesh and tenant", "make down", "memory of the whole lab"
 PROGRAM, ISTIOCTL = "pulumi up into two empty regions", "documented istioctl steps into the same regions"
+POLICIES = f"{policy_speed.RESOURCES} resources judged by the policy pack"
 UNCHANGED, PREVIEW, DESTROY = "pulumi up without a change", "pulumi preview without a change", "pulumi destroy"
 
 
@@ -119,6 +120,7 @@ def bench(topology: Topology, paths: Paths, *, rounds: int, console: Console) ->
             for step in steps if index % 2 == 0 else reversed(steps):
                 step()
             measured.timed(DOWN, lambda: commands.lab("down"))
+            measured.add(POLICIES, policy_speed.seconds(root=paths.root))
     rows = _rows(measured)
     show(rows, console)
     keep(rows, paths.lab / "bench.json")
@@ -146,6 +148,7 @@ def _rows(measured: Measured) -> list[Row]:
         Row(PREVIEW, "s", None, values[PREVIEW]),
         Row(DESTROY, "s", None, values[DESTROY]),
         Row(DOWN, "s", 10, values[DOWN]),
+        Row(POLICIES, "s", policy_speed.SECONDS, values[POLICIES], "with its start; nothing else runs"),
         Row(MEMORY, "GiB", 3, values[MEMORY], "after make up: processes and tmpfs of both regions"),
     ]
 

@@ -56,6 +56,11 @@ def host_of(service: str) -> str:
     return f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
+def full_host(host: str, namespace: str) -> str:
+    """As Istio completes a host: one without a dot is of the object's own namespace, any other is whole."""
+    return host if "." in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
+
+
 VersionName = DnsLabel
 """A version of a service: a DNS label, as in `v1` or `blue`. It is the name of the subset and, unless labels are
 given, the value of the pods' label `version`."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.config.faults import Fault, Location
-from components.config.names import CLUSTER_DOMAIN, host_covers, same_labels
+from components.config.names import full_host, host_covers, same_labels
 from components.config.objects import ObjectConfig
 from components.config.plain import as_dict, as_list, found_at
 
@@ -62,7 +62,7 @@ def objects_faults(
                 )
         yield from (fault.under((index, "clusters")) for fault in _half_a_control_plane(entry.clusters, remotes))
         for host, place in _hosts(entry):
-            owner = said.hosts.get(_full(host, entry.namespace))
+            owner = said.hosts.get(full_host(host, entry.namespace))
             if owner is not None:
                 yield Fault(
                     f"`{host}` is said in `{owner}`, which makes its {entry.kind}",
@@ -101,17 +101,12 @@ def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, Location]]:
                 yield host, ("hosts", index)
 
 
-def _full(host: str, namespace: str) -> str:
-    """As Istio completes it: a name without a dot is one of the object's own namespace, any other is whole."""
-    return host if "." in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
-
-
 def _unknown_versions(entry: ObjectConfig, versions: Mapping[str, Collection[str]]) -> Iterator[Fault]:
     for destination, place in _destinations(entry):
         host, subset = destination.get("host"), destination.get("subset")
         if not isinstance(host, str) or not isinstance(subset, str):
             continue
-        known = versions.get(_full(host, entry.namespace))
+        known = versions.get(full_host(host, entry.namespace))
         if known is not None and subset not in known:
             names = f"Known there: {', '.join(f'`{name}`' for name in known)}" if known else "It has none"
             yield Fault(

@@ -16,6 +16,7 @@ from components.config.mesh import MeshConfig
 from components.config.model import Model
 from components.config.objects import ObjectsConfig
 from components.config.platform import Platform
+from components.config.policies import PoliciesConfig
 from components.config.security import SecurityConfig
 from components.config.services import ServicesConfig
 from components.config.telemetry import TelemetryConfig
@@ -62,6 +63,9 @@ class StackConfig(Model):
 
     objects: ObjectsConfig = ()
     """Istio's objects written out, for what there is no word for; default: none."""
+
+    policies: PoliciesConfig = PoliciesConfig()
+    """Exemptions from the policies that judge each preview, and their parameters."""
 
     @cached_property
     def platform(self) -> Platform:

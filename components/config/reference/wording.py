@@ -15,7 +15,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from components.config import access, names, pem, routes, telemetry, traffic, values, workload
+from components.config import access, names, pem, policies, routes, telemetry, traffic, values, workload
 from components.config.model import Model
 
 
@@ -68,6 +68,7 @@ VALUES = (
     Value("whole number", traffic, "Count", shown=False),
     Value("certificate in PEM", pem, "PemCertificate"),
     Value("private key", pem, "PrivateKey"),
+    Value("day", policies, "Day"),
 )
 
 _NAMED: Mapping[str, str] = {

@@ -1,0 +1,103 @@
+"""The program's own stacks before the pack: clean, or exempt with a reason; previews judge all that can be known."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.config.mesh import CHARTS
+from policies.pack import POLICIES
+from policies.resources import Resource
+from policies.verdicts import REPORT, Judgement, Verdict
+from tests import mocks
+from tests.builders import write_kubeconfig
+from tests.policies.support import judged, registered
+
+ROOT = Path(__file__).parents[2]
+STACKS = ("local", "local-remote")
+
+UNKNOWN_BEFORE = {"kubernetes-remote-secret"}
+"""Policies about what is in a Secret that only the update makes."""
+
+
+def values_of(stack: str, folder: Path) -> dict[str, Any]:
+    """The stack file's values, with what they name in place."""
+    text = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+    values = {key.removeprefix("istio-mesh:"): value for key, value in text["config"].items()}
+    (folder / ".lab").mkdir(exist_ok=True)
+    for cluster in values["clusters"]:
+        name = cluster["name"]
+        write_kubeconfig(folder / ".lab", name, file=f"kubeconfig-{name}", server=f"https://{name}:6443")
+    for chart in CHARTS:
+        place = folder / values["mesh"]["charts"]["folder"] / chart
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "Chart.yaml").touch()
+    return values
+
+
+@pytest.fixture(scope="module", params=[(stack, preview) for stack in STACKS for preview in (False, True)], ids=str)
+def run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[bool, list[Verdict], Judgement]:
+    stack, preview = request.param
+    folder = tmp_path_factory.mktemp("stack")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        values = values_of(stack, folder)
+        recording = mocks.run(
+            lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), config=values, preview=preview
+        )
+    config = {"istio-mesh:policies": json.dumps(values["policies"])}
+    return (preview, *judged(registered(recording), config=config, stack=stack))
+
+
+def test_nothing_is_refused_and_every_exemption_is_used(run: tuple[bool, list[Verdict], Judgement]) -> None:
+    preview, verdicts, _ = run
+    said = {verdict.policy for verdict in verdicts} - {REPORT}
+    assert said == (UNKNOWN_BEFORE if preview else set())
+    assert all(verdict.severity == "advisory" for verdict in verdicts)
+
+
+def test_a_preview_judges_all_that_can_be_known(run: tuple[bool, list[Verdict], Judgement]) -> None:
+    _, _, judgement = run
+    unjudged = {name for name, tally in judgement.tallies.items() if tally.unjudged}
+    assert unjudged <= UNKNOWN_BEFORE
+    mandatory = {policy.id for policy in POLICIES if policy.severity == "mandatory" and policy.family == "istio"}
+    assert mandatory & judgement.tallies.keys(), "Istio's rules have met the stack"
+
+
+def test_a_bad_change_of_a_stack_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what a stack may write itself: nothing of the program's own models stands in the way of the pack."""
+    monkeypatch.chdir(tmp_path)
+    values = values_of("local", tmp_path)
+    values["objects"] = [
+        {
+            "kind": "EnvoyFilter",
+            "name": "limit",
+            "namespace": "exam",
+            "spec": {
+                "configPatches": [
+                    {
+                        "applyTo": "HTTP_FILTER",
+                        "patch": {
+                            "operation": "INSERT_BEFORE",
+                            "value": {"name": "envoy.lua", "config": {"code": "x"}},
+                        },
+                    }
+                ]
+            },
+        }
+    ]
+    recording = mocks.run(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), config=values)
+    config = {"istio-mesh:policies": json.dumps(values["policies"])}
+    resources: list[Resource] = registered(recording)
+    verdicts, _ = judged(resources, config=config, stack="local")
+    refused = [verdict for verdict in verdicts if verdict.severity == "mandatory"]
+    assert {verdict.policy for verdict in refused} == {"istio-envoyfilter-deprecated"}
+    assert {verdict.urn.rpartition("::")[2] for verdict in refused} == {
+        "use1-objects-exam.limit",
+        "usw2-objects-exam.limit",
+    }
