@@ -1,0 +1,96 @@
+"""A report on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from previews.changes import Change, Kind
+from previews.report import Finding, Message, Report, Verdict
+from previews.urns import kind_of, name_of, type_of
+
+_STYLES = {Kind.REPLACE: "magenta", Kind.DELETE: "red", Kind.UPDATE: "yellow", Kind.CREATE: "green"}
+_LISTED = 40
+"""Changes that are listed; all of them with --all."""
+
+
+def show(report: Report, console: Console, *, everything: bool = False) -> None:
+    """Changes, findings, messages, and what it comes to."""
+    shown = report.changes if everything else report.changes[:_LISTED]
+    if shown:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for head in ("", "kind", "name", "what differs"):
+            table.add_column(head, overflow="fold")
+        for change in shown:
+            table.add_row(*_row(change), style=_STYLES[change.kind])
+        console.print(table)
+        if len(shown) < len(report.changes):
+            console.print(f"… and {len(report.changes) - len(shown)} more changes: ALL=1 lists them.", style="dim")
+    show_findings(report, console)
+
+
+def show_findings(report: Report, console: Console) -> None:
+    """What the pack says, what failed, and what it comes to."""
+    _findings(report.mandatory, "To be mended", "red", console)
+    _findings(report.advisory, "Advice", "yellow", console)
+    _findings(report.notes, "Not judged before the update", "dim", console)
+    _messages(report.errors, "What failed", "red", console)
+    _messages(report.warnings, "Warnings", "dim", console)
+    if report.account:
+        console.print(report.account, style="dim", markup=False)
+    console.print(conclusion(report), style="green" if report.verdict is Verdict.PASSED else "bold red", markup=False)
+
+
+def conclusion(report: Report) -> str:
+    """One sentence: what would happen, or why nothing may."""
+    counts = [f"{count} to {kind}" for kind in Kind if (count := sum(one.kind is kind for one in report.changes))]
+    changes = ", ".join(counts) or "no changes"
+    match report.verdict:
+        case Verdict.PASSED:
+            by = (
+                f"{report.policies} policies of {', '.join(report.packs)} let it pass" if report.packs else "not judged"
+            )
+            return f"{report.stack}: {changes}, {report.unchanged} unchanged; {by}."
+        case Verdict.REFUSED:
+            return (
+                f"{report.stack}: refused by the policy pack, {len(report.mandatory)} findings to be mended; {changes}."
+            )
+        case Verdict.FAILED:
+            why = f" {report.reason}" if report.reason else ""
+            return f"{report.stack}: the preview failed, so nobody knows what would change.{why}"
+
+
+def _row(change: Change) -> tuple[str, str, str, str]:
+    differing = [
+        f"{each.path}: {each.values[0] or 'none'} → {each.values[1] or 'none'}" if each.values else each.path
+        for each in change.differences
+    ]
+    cells = (change.kind, kind_of(change.type), name_of(change.urn), ", ".join(differing))
+    return (escape(cells[0]), escape(cells[1]), escape(cells[2]), escape(cells[3]))
+
+
+def _findings(findings: Sequence[Finding], title: str, style: str, console: Console) -> None:
+    if not findings:
+        return
+    console.print(f"{title}: {len(findings)}", style=f"bold {style}", markup=False)
+    for finding in findings:
+        console.print(f"  {finding.policy}  {_place(finding.urn)}", style=style, markup=False)
+        console.print(f"    {finding.what}", markup=False)
+        if finding.cure:
+            console.print(f"    Mend it: {finding.cure}", markup=False)
+
+
+def _messages(messages: Sequence[Message], title: str, style: str, console: Console) -> None:
+    if not messages:
+        return
+    console.print(f"{title}: {len(messages)}", style=f"bold {style}", markup=False)
+    for message in messages:
+        place = f"{_place(message.urn)}: " if message.urn else ""
+        console.print(f"  {place}{message.text}", style=style, markup=False)
+
+
+def _place(urn: str) -> str:
+    if not urn or type_of(urn) == "pulumi:pulumi:Stack":
+        return "the stack"
+    return f"{kind_of(type_of(urn))} {name_of(urn)}"
