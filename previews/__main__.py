@@ -5,7 +5,7 @@ with 3 where the pack refuses it.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +32,7 @@ DEFAULT_PACK = engine.PROJECT / engine.PACK
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def _sentences() -> Generator[None]:
     try:
         yield
     except PreviewError as error:
@@ -73,24 +73,24 @@ def policy(stack: Stack = "local", pack: Pack = DEFAULT_PACK) -> None:
         _end(report)
 
 
-@app.command("pull-request")
-def pull_request(
+@app.command("report")
+def report_command(
     stack: Stack,
-    number: Annotated[int | None, typer.Option(help="The pull request that gets the comment; none without it.")] = None,
+    pull_request: Annotated[int | None, typer.Option(help="The one that gets the comment; none without it.")] = None,
     base: Annotated[str | None, typer.Option(help="Commit or branch that costs are compared with.")] = None,
     commit: Annotated[str, typer.Option(help="The commit that is previewed, to be named.")] = "",
     pack: Pack = DEFAULT_PACK,
     diff: Annotated[bool, typer.Option(help="Show the engine's own text, with all differences, in the log.")] = False,
 ) -> None:
-    """One preview with the pack, as the comment of a pull request and the summary of the job."""
+    """One preview with the pack, as the summary of a workflow's job and the comment of a pull request."""
     with _sentences():
-        github = GitHub.of(os.environ) if number is not None else None
+        github = GitHub.of(os.environ) if pull_request is not None else None
         difference = costs.difference(engine.PROJECT, base)
         report = engine.preview(_target(stack, pack), _log if diff else None)
         _summarize(comment.comment(report, costs=difference, commit=commit, limit=comment.SUMMARY_LIMIT))
-        if github and number is not None:
+        if github and pull_request is not None:
             body = comment.comment(report, costs=difference, commit=commit)
-            _log(f"comment: {github.comment(number, comment.marker(stack), body)}")
+            _log(f"comment: {github.comment(pull_request, comment.marker(stack), body)}")
         terminal.show_findings(report, console)
         _end(report)
 

@@ -118,8 +118,8 @@ class GitHub:
         return next((each for each in pages if "pull_request" not in each and self._is_ours(each, marker)), None)
 
     def _is_ours(self, found: Mapping[str, Any], marker: str) -> bool:
-        author = (found.get("user") or {}).get("login")
-        return author == self.author and (found.get("body") or "").startswith(marker)
+        author = cast(Mapping[str, Any], found.get("user") or {}).get("login")
+        return author == self.author and str(found.get("body") or "").startswith(marker)
 
     def _pages(self, path: str, permission: str) -> Iterator[Mapping[str, Any]]:
         following: str | None = f"{path}{'&' if '?' in path else '?'}per_page=100"
