@@ -52,7 +52,8 @@ def comment(report: Report, *, costs: Costs | None = None, commit: str = "", lim
         *_advisory(report),
         *_notes(report),
         *_warnings(report),
-        Section(_account(report, commit)),
+        *_account(report),
+        Section(_foot(report, commit)),
     ]
     return fitted(sections, limit)
 
@@ -129,7 +130,7 @@ def _changes(report: Report) -> Iterator[Section]:
     for kind, rank in ((Kind.UPDATE, 3), (Kind.CREATE, 6)):
         some = [change for change in report.changes if change.kind is kind]
         if some:
-            yield _table(f"<details><summary>{kind.capitalize()}: {len(some)}</summary>\n", some, rank, "\n</details>")
+            yield _table(f"<details><summary>{kind.capitalize()}: {len(some)}</summary>", some, rank, "\n</details>")
 
 
 def _table(head: str, changes: Sequence[Change], rank: int, foot: str = "") -> Section:
@@ -221,20 +222,22 @@ def _resource(urn: str) -> str:
     return f"{code(kind_of(type_of(urn)))} {code(name_of(urn))}"
 
 
-def _account(report: Report, commit: str) -> str:
+def _account(report: Report) -> Iterator[Section]:
+    """What the pack says of its own work, folded under its first line."""
     said = report.account.splitlines()
-    lines: list[str] = []
     if said:
-        rest = [prose(line.removeprefix("- ")) for line in said[1:]]
-        bullets = "\n".join(f"- {line}" for line in rest[:200])
-        lines += [f"<details><summary>{prose(said[0])}</summary>\n\n{bullets}\n\n</details>\n"]
-    packs = f"{report.policies} policies of {', '.join(map(code, report.packs))}" if report.packs else "no policy pack"
+        head = f"<details><summary>{prose(shortened(said[0], LONGEST))}</summary>\n"
+        lines = [f"- {prose(shortened(line.removeprefix('- '), LONGEST))}" for line in said[1:]]
+        yield Section(head, lines, "lines", "\n</details>", rank=9)
+
+
+def _foot(report: Report, commit: str) -> str:
+    by = f"{report.policies} policies of {', '.join(map(code, report.packs))}" if report.packs else "no policy pack"
     of_commit = f" of {code(commit)}" if commit else ""
-    lines.append(
-        f"<sub>One preview{of_commit} in {report.seconds} s, by {packs}. Values are shown of a few kinds of "
-        "properties only, secrets never.</sub>"
+    return (
+        f"<sub>One preview{of_commit} in {report.seconds} s, by {by}. Values are shown of a few kinds of properties "
+        f"only, secrets never.</sub>"
     )
-    return "\n".join(lines)
 
 
 def _count(things: Sequence[object], noun: str) -> str:

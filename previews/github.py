@@ -38,7 +38,7 @@ class GitHub:
         repository: `owner/name`.
         token: Shown in no message.
         api: The API's address.
-        author: Who the token writes as: what others wrote is never changed, nor taken for ours.
+        author: Who the token writes as: what others wrote is not taken for ours.
         sleep: Waits between attempts.
     """
 
@@ -57,8 +57,9 @@ class GitHub:
         """
         missing = [name for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY") if not variables.get(name)]
         if missing:
+            are = "is" if len(missing) == 1 else "are"
             raise PreviewError(
-                f"{' and '.join(missing)} of the environment say who writes and where, and are not there. In a "
+                f"{' and '.join(missing)} {are} not in the environment, so nothing can be written to GitHub. In a "
                 f"workflow, give the step `env: {{GITHUB_TOKEN: ${{{{ github.token }}}}}}`."
             )
         return cls(

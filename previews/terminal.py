@@ -1,6 +1,7 @@
 """A report on a terminal."""
 
 from collections.abc import Sequence
+from textwrap import indent
 
 from rich.console import Console
 from rich.markup import escape
@@ -53,9 +54,8 @@ def conclusion(report: Report) -> str:
             )
             return f"{report.stack}: {changes}, {report.unchanged} unchanged; {by}."
         case Verdict.REFUSED:
-            return (
-                f"{report.stack}: refused by the policy pack, {len(report.mandatory)} findings to be mended; {changes}."
-            )
+            findings = f"{len(report.mandatory)} finding{'s' if len(report.mandatory) > 1 else ''}"
+            return f"{report.stack}: refused by the policy pack, {findings} to be mended; {changes}."
         case Verdict.FAILED:
             why = f" {report.reason}" if report.reason else ""
             return f"{report.stack}: the preview failed, so nobody knows what would change.{why}"
@@ -66,7 +66,7 @@ def _row(change: Change) -> tuple[str, str, str, str]:
         f"{each.path}: {each.values[0] or 'none'} → {each.values[1] or 'none'}" if each.values else each.path
         for each in change.differences
     ]
-    cells = (change.kind, kind_of(change.type), name_of(change.urn), ", ".join(differing))
+    cells = (change.kind, kind_of(change.type), name_of(change.urn), "\n".join(differing))
     return (escape(cells[0]), escape(cells[1]), escape(cells[2]), escape(cells[3]))
 
 
@@ -76,9 +76,9 @@ def _findings(findings: Sequence[Finding], title: str, style: str, console: Cons
     console.print(f"{title}: {len(findings)}", style=f"bold {style}", markup=False)
     for finding in findings:
         console.print(f"  {finding.policy}  {_place(finding.urn)}", style=style, markup=False)
-        console.print(f"    {finding.what}", markup=False)
+        console.print(indent(finding.what, "    "), markup=False)
         if finding.cure:
-            console.print(f"    Mend it: {finding.cure}", markup=False)
+            console.print(indent(f"Mend it: {finding.cure}", "    "), markup=False)
 
 
 def _messages(messages: Sequence[Message], title: str, style: str, console: Console) -> None:
@@ -87,7 +87,7 @@ def _messages(messages: Sequence[Message], title: str, style: str, console: Cons
     console.print(f"{title}: {len(messages)}", style=f"bold {style}", markup=False)
     for message in messages:
         place = f"{_place(message.urn)}: " if message.urn else ""
-        console.print(f"  {place}{message.text}", style=style, markup=False)
+        console.print(indent(f"{place}{message.text}", "  "), style=style, markup=False)
 
 
 def _place(urn: str) -> str:

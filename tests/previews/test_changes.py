@@ -30,7 +30,7 @@ SHOWN = [
     ("spec.replicas", {"spec": {"replicas": 2}}, {"spec": {"replicas": 3.0}}, ("2", "3")),
     ("spec.replicas", {"spec": {}}, {"spec": {"replicas": 3}}, (None, "3")),
     ("version", {"version": "1.30.4"}, {"version": "1.31.0"}, ("1.30.4", "1.31.0")),
-    ("spec.mtls.mode", {"spec": {"mtls": {"mode": "STRICT"}}}, {"spec": {"mtls": {"mode": "PERMISSIVE"}}}, ("STRICT", "PERMISSIVE")),
+    ("tls.mode", {"tls": {"mode": "SIMPLE"}}, {"tls": {"mode": "MUTUAL"}}, ("SIMPLE", "MUTUAL")),
     ("spec.ports[0].port", {"spec": {"ports": [{"port": 80}]}}, {"spec": {"ports": [{"port": 443}]}}, ("80", "443")),
     ("version", {"version": "1"}, {"version": UNKNOWN}, ("1", "known after the update")),
     ("deletionProtection", {"deletionProtection": True}, {"deletionProtection": False}, ("true", "false")),

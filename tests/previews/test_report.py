@@ -120,7 +120,7 @@ def test_the_packs_notes_and_its_account_are_told_from_its_advice() -> None:
         _of_pack("exemption-unused", "istio-mesh:policies.exemptions[0] exempts nothing.\nMend it: take it out.")
     )
     reader.add(_of_pack("policies-report", "60 policies judged 900 times.\nJudged:\n- aws-tags: 7 judged"))
-    reader.add(Event(summary_event=Summary(result="succeeded", policy_packs={"istio-mesh|local|policies": "1.0.0"})))
+    reader.add(Event(summary_event=Summary(result="succeeded", PolicyPacks={"istio-mesh|local|policies": "1.0.0"})))
     found = reader.report()
     stack = "urn:pulumi:prod::istio-mesh::pulumi:pulumi:Stack::istio-mesh-prod"
     assert found.notes == (Finding("aws-tags", stack, "3 resources, first `vpc`."),)
