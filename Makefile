@@ -57,7 +57,7 @@ preview: venv ## What a stack would change, and what the policy pack says of it:
 	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all)
 
 policy: venv ## What the policy pack says of a stack: make policy STACK=prod
-	@$(RUN) -m previews policy --stack $(STACK)
+	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab

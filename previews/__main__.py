@@ -64,12 +64,16 @@ def show(
 
 
 @app.command()
-def policy(stack: Stack = "local", pack: Pack = DEFAULT_PACK) -> None:
+def policy(
+    stack: Stack = "local",
+    pack: Pack = DEFAULT_PACK,
+    everything: Annotated[bool, typer.Option("--all", help="List what was judged, too.")] = False,
+) -> None:
     """What the pack says of a preview, without its changes."""
     with _sentences():
         with console.status(f"judging {stack}"):
             report = engine.preview(_target(stack, pack))
-        terminal.show_findings(report, console)
+        terminal.show_findings(report, console, everything=everything)
         _end(report)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, cast
 
@@ -97,6 +97,7 @@ class Change:
         kind: What would happen to it.
         differences: In the order of their paths, those that replace it first.
         protected: It is protected: the engine refuses to delete or replace it.
+        made: A provider makes it; a component only groups others.
     """
 
     urn: str
@@ -104,16 +105,12 @@ class Change:
     kind: Kind
     differences: tuple[Difference, ...] = ()
     protected: bool = False
+    made: bool = True
 
     def masked(self, mask: Mask) -> "Change":
         """The same, without secrets."""
-        return Change(
-            mask.text(self.urn),
-            self.type,
-            self.kind,
-            tuple(each.masked(mask) for each in self.differences),
-            self.protected,
-        )
+        differences = tuple(each.masked(mask) for each in self.differences)
+        return replace(self, urn=mask.text(self.urn), differences=differences)
 
 
 def change_of(step: Step) -> Change | None:
@@ -128,6 +125,7 @@ def change_of(step: Step) -> Change | None:
         kind,
         tuple(_differences(step)) if described else (),
         protected=bool(step.old and step.old.protect),
+        made=any(state.custom for state in (step.old, step.new) if state),
     )
 
 
@@ -135,7 +133,7 @@ def together(one: Change, other: Change) -> Change:
     """Two steps of one resource as one change: the graver kind, and whichever says more of what differs."""
     graver = min(one, other, key=lambda change: list(Kind).index(change.kind))
     more = max(one, other, key=lambda change: len(change.differences))
-    return Change(graver.urn, graver.type, graver.kind, more.differences, one.protected or other.protected)
+    return replace(graver, differences=more.differences, protected=one.protected or other.protected)
 
 
 def _differences(step: Step) -> Iterator[Difference]:
@@ -266,6 +264,6 @@ def keys_of(path: str) -> tuple[str | int, ...] | None:
 
 
 def by_gravity(changes: Sequence[Change]) -> list[Change]:
-    """Replaces and deletes on top; within a kind by name."""
+    """Replaces and deletes on top; within a kind what is made before what only groups it, then by type and name."""
     gravity = list(Kind)
-    return sorted(changes, key=lambda change: (gravity.index(change.kind), change.type, change.urn))
+    return sorted(changes, key=lambda change: (gravity.index(change.kind), not change.made, change.type, change.urn))

@@ -134,11 +134,16 @@ def _changes(report: Report) -> Iterator[Section]:
 
 
 def _table(head: str, changes: Sequence[Change], rank: int, foot: str = "") -> Section:
+    # Of what is made anew everything differs.
+    differing = changes[0].kind is not Kind.CREATE and any(map(_details, changes))
     rows = [
-        f"| {_SIGNS[change.kind]} | {code(kind_of(change.type))} | {code(name_of(change.urn))} | {_details(change)} |"
+        f"| {_SIGNS[change.kind]} | {code(kind_of(change.type))} | {code(name_of(change.urn))} |"
+        + (f" {_details(change)} |" if differing else "")
         for change in changes
     ]
-    return Section(f"{head}\n\n| | kind | name | what differs |\n|---|---|---|---|", rows, "changes", foot, rank)
+    columns = "| | kind | name |" + (" what differs |" if differing else "")
+    line = "|---" * (columns.count("|") - 1) + "|"
+    return Section(f"{head}\n\n{columns}\n{line}", rows, "changes", foot, rank)
 
 
 def _details(change: Change) -> str:

@@ -37,10 +37,12 @@ class PropertyDiff(_Part):
 
 
 class State(_Part):
-    """A resource before or after a step. Secrets among the properties are marked objects without their values."""
+    """A resource before or after a step. Secrets among the properties are marked objects without their values; `custom`
+    is what a provider makes, other resources are only a program's way to group those."""
 
     inputs: Properties = Field(default_factory=dict)
     outputs: Properties = Field(default_factory=dict)
+    custom: bool = False
     protect: bool = False
 
 

@@ -28,10 +28,10 @@ def show(report: Report, console: Console, *, everything: bool = False) -> None:
         console.print(table)
         if len(shown) < len(report.changes):
             console.print(f"… and {len(report.changes) - len(shown)} more changes: ALL=1 lists them.", style="dim")
-    show_findings(report, console)
+    show_findings(report, console, everything=everything)
 
 
-def show_findings(report: Report, console: Console) -> None:
+def show_findings(report: Report, console: Console, *, everything: bool = False) -> None:
     """What the pack says, what failed, and what it comes to."""
     _findings(report.mandatory, "To be mended", "red", console)
     _findings(report.advisory, "Advice", "yellow", console)
@@ -39,8 +39,15 @@ def show_findings(report: Report, console: Console) -> None:
     _messages(report.errors, "What failed", "red", console)
     _messages(report.warnings, "Warnings", "dim", console)
     if report.account:
-        console.print(report.account, style="dim", markup=False)
-    console.print(conclusion(report), style="green" if report.verdict is Verdict.PASSED else "bold red", markup=False)
+        # What was judged how often is for those who ask for everything.
+        said = report.account if everything else report.account.partition("\nJudged:")[0]
+        console.print(said, style="dim", markup=False, soft_wrap=True)
+    console.print(
+        conclusion(report),
+        style="green" if report.verdict is Verdict.PASSED else "bold red",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def conclusion(report: Report) -> str:
@@ -73,21 +80,21 @@ def _row(change: Change) -> tuple[str, str, str, str]:
 def _findings(findings: Sequence[Finding], title: str, style: str, console: Console) -> None:
     if not findings:
         return
-    console.print(f"{title}: {len(findings)}", style=f"bold {style}", markup=False)
+    console.print(f"{title}: {len(findings)}", style=f"bold {style}", markup=False, soft_wrap=True)
     for finding in findings:
-        console.print(f"  {finding.policy}  {_place(finding.urn)}", style=style, markup=False)
-        console.print(indent(finding.what, "    "), markup=False)
+        console.print(f"  {finding.policy}  {_place(finding.urn)}", style=style, markup=False, soft_wrap=True)
+        console.print(indent(finding.what, "    "), markup=False, soft_wrap=True)
         if finding.cure:
-            console.print(indent(f"Mend it: {finding.cure}", "    "), markup=False)
+            console.print(indent(f"Mend it: {finding.cure}", "    "), markup=False, soft_wrap=True)
 
 
 def _messages(messages: Sequence[Message], title: str, style: str, console: Console) -> None:
     if not messages:
         return
-    console.print(f"{title}: {len(messages)}", style=f"bold {style}", markup=False)
+    console.print(f"{title}: {len(messages)}", style=f"bold {style}", markup=False, soft_wrap=True)
     for message in messages:
         place = f"{_place(message.urn)}: " if message.urn else ""
-        console.print(indent(f"{place}{message.text}", "  "), style=style, markup=False)
+        console.print(indent(f"{place}{message.text}", "  "), style=style, markup=False, soft_wrap=True)
 
 
 def _place(urn: str) -> str:

@@ -67,7 +67,7 @@ def test_of_a_secret_no_value_is_shown_whatever_its_path(type_token: str) -> Non
 def test_what_is_an_sdks_own_is_left_out() -> None:
     diffs = {"__provider": PropertyDiff(diff_kind="update"), "room": PropertyDiff(diff_kind="add-replace")}
     change = change_of(Step(op="replace", urn="u", type="t", detailed_diff=diffs))
-    assert change == Change("u", "t", Kind.REPLACE, (Difference("room", "add", replaces=True),))
+    assert change == Change("u", "t", Kind.REPLACE, (Difference("room", "add", replaces=True),), made=False)
 
 
 @pytest.mark.parametrize("op", ["same", "read", "refresh", "discard", "an-op-of-a-later-engine"])
@@ -92,7 +92,7 @@ def test_without_differences_of_the_provider_the_outputs_are_compared() -> None:
 
 def test_a_protected_resource_is_known_as_such() -> None:
     change = change_of(Step(op="delete", urn="u", type="t", old=State(protect=True)))
-    assert change == Change("u", "t", Kind.DELETE, protected=True)
+    assert change == Change("u", "t", Kind.DELETE, protected=True, made=False)
 
 
 def test_of_two_steps_the_graver_counts_and_what_is_said_stays() -> None:
@@ -102,10 +102,10 @@ def test_of_two_steps_the_graver_counts_and_what_is_said_stays() -> None:
     assert together(create, replace) == together(replace, create) == replace
 
 
-def test_order_is_by_gravity_then_kind_then_name() -> None:
-    changes = [Change(urn, "t", kind) for kind in reversed(Kind) for urn in ("b", "a")]
+def test_order_is_by_gravity_then_what_is_made_then_name() -> None:
+    changes = [Change(urn, "t", kind, made=urn != "c") for kind in reversed(Kind) for urn in ("c", "b", "a")]
     assert [(change.kind, change.urn) for change in by_gravity(changes)] == [
-        (kind, urn) for kind in Kind for urn in ("a", "b")
+        (kind, urn) for kind in Kind for urn in ("a", "b", "c")
     ]
 
 
