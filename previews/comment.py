@@ -6,7 +6,7 @@ from previews.changes import Change, Difference, Kind
 from previews.costs import Costs
 from previews.fitting import Section, fitted
 from previews.markdown import code, prose, shortened
-from previews.report import Finding, Message, Report, Verdict, unreached
+from previews.report import Finding, Message, Report, Verdict
 from previews.urns import kind_of, name_of, type_of
 
 LIMIT = 65_536
@@ -46,6 +46,7 @@ def comment(report: Report, *, costs: Costs | None = None, commit: str = "", lim
             "\n".join((marker(report.stack), f"## Preview of `{report.stack}`: {_title(report)}", "", _lead(report)))
         ),
         *_failure(report),
+        *_unreached(report),
         *_mandatory(report),
         *_changes(report),
         *_costs(costs or Costs()),
@@ -68,6 +69,7 @@ def drift(report: Report, *, run: str = "", limit: int = LIMIT) -> str:
     sections = [
         Section("\n".join((marker(report.stack, "drift"), lead))),
         *_failure(report),
+        *_unreached(report),
         *_changes(report),
         *_warnings(report),
         *([Section(f"<sub>Seen by {run}.</sub>")] if run else []),
@@ -78,8 +80,8 @@ def drift(report: Report, *, run: str = "", limit: int = LIMIT) -> str:
 def _title(report: Report) -> str:
     title = _TITLES[report.verdict]
     if report.verdict is Verdict.PASSED and not report.changes:
-        return f"{title}, no changes"
-    return title
+        title += ", no changes"
+    return f"{title}, {_count(report.unreached, 'cluster')} not reached" if report.unreached else title
 
 
 def _lead(report: Report) -> str:
@@ -109,12 +111,24 @@ def _failure(report: Report) -> Iterator[Section]:
         return
     items = _messages(report.errors) or [f"- {prose(shortened(report.reason, LONGEST))}"]
     hint = ""
-    if unreached(report):
+    if report.says_unreached:
         hint = (
             "\n\nThe runner did not reach a cluster: see `docs/pull-requests.md` on where it must sit. What is in that "
             "cluster was not looked at."
         )
     yield Section(f"### What failed{hint}\n", items, "errors", rank=1)
+
+
+def _unreached(report: Report) -> Iterator[Section]:
+    """What is shown of a cluster that did not answer is the program's side of it only, and nothing else says so."""
+    if report.unreached:
+        head = (
+            "### Not reached from here\n\nWhat is in these clusters was compared with what the stack made last, "
+            "without a dry run: what somebody else changed there, and what an API server would refuse, is not seen. "
+            "`docs/pull-requests.md` says where the runner must sit.\n"
+        )
+        items = [f"- {code(each.provider)} at {code(each.server)}: {prose(each.cause)}" for each in report.unreached]
+        yield Section(head, items, "clusters", rank=1)
 
 
 def _mandatory(report: Report) -> Iterator[Section]:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from previews import masking
+from previews.clusters import unreached
 from previews.errors import PreviewError
 from previews.events import read
 from previews.report import Reader, Report
@@ -84,6 +85,7 @@ def _run(target: Target, words: list[str], *, pack: bool, show: Callable[[str], 
         if log.is_file():
             reader.add_all(read(log))
     report = reader.report(run.returncode, run.stderr or run.stdout)
+    report = replace(report, unreached=unreached(report.ways, target.project))
     if show:
         show(masking.Mask(reader.secrets).text(run.stdout + run.stderr))
     return report

@@ -7,8 +7,9 @@ from enum import StrEnum
 
 from previews import masking
 from previews.changes import Change, by_gravity, change_of, together
+from previews.clusters import Unreached, Way, way_of
 from previews.events import Diagnostic, Event, PolicyEvent, PolicySummary, ResourceEvent, Summary
-from previews.urns import is_default_provider
+from previews.urns import is_default_provider, name_of
 
 
 class Verdict(StrEnum):
@@ -59,6 +60,8 @@ class Report:
         notes: What a policy could not judge yet.
         errors: What made the run fail.
         warnings: What else was said.
+        ways: How the Kubernetes providers get to their clusters.
+        unreached: Clusters that did not answer from here.
         account: What the pack says of its own work: what it judged and could not, each exemption that held.
         policies: How many policies looked at something.
         packs: Names of the packs that judged.
@@ -75,20 +78,22 @@ class Report:
     notes: tuple[Finding, ...]
     errors: tuple[Message, ...]
     warnings: tuple[Message, ...]
+    ways: tuple[Way, ...]
     account: str
     policies: int
     packs: tuple[str, ...]
     verdict: Verdict
     reason: str
     seconds: int
+    unreached: tuple[Unreached, ...] = ()
+
+    @property
+    def says_unreached(self) -> bool:
+        """Whether the run itself has said of a cluster that it could not be reached."""
+        return any(_UNREACHED.search(message.text) for message in (*self.errors, *self.warnings))
 
 
 _UNREACHED = re.compile(r"unreachable|cannot be reached|connection refused|no such host|i/o timeout", re.IGNORECASE)
-
-
-def unreached(report: Report) -> bool:
-    """Whether the run has said of a cluster that it could not be reached."""
-    return any(_UNREACHED.search(message.text) for message in (*report.errors, *report.warnings))
 
 
 _ABANDONED = re.compile(r"^can't run policy '[^']*' from policy pack '[^']*' during preview: (?P<why>.*)", re.DOTALL)
@@ -119,6 +124,7 @@ class Reader:
     pack: bool = True
     secrets: set[str] = field(default_factory=set[str])
     _changes: dict[str, Change] = field(default_factory=dict[str, Change])
+    _ways: dict[str, Way] = field(default_factory=dict[str, Way])
     _refreshed: set[str] = field(default_factory=set[str])
     _findings: dict[str, dict[Finding, None]] = field(default_factory=dict[str, dict[Finding, None]])
     _messages: dict[str, dict[Message, None]] = field(default_factory=dict[str, dict[Message, None]])
@@ -180,6 +186,7 @@ class Reader:
             notes=findings.get("note", ()),
             errors=messages.get("error", ()),
             warnings=messages.get("warning", ()),
+            ways=tuple(self._ways.values()),
             account=mask.text(self._account),
             policies=len(self._policies),
             packs=packs,
@@ -209,6 +216,10 @@ class Reader:
                     self.secrets.update(masking.of_properties(properties))
                     if step.type.startswith("kubernetes:core/v1:Secret"):
                         self.secrets.update(masking.of_kubernetes_secret(properties))
+        if step.type == "pulumi:providers:kubernetes" and step.new and not is_default_provider(step.urn):
+            way = way_of(name_of(step.urn), step.new.inputs)
+            if way:
+                self._ways[step.urn] = way
         if step.op == "refresh":
             # What it came to is said when the provider has answered.
             self._refreshed.add(step.urn)

@@ -33,6 +33,9 @@ def show(report: Report, console: Console, *, everything: bool = False) -> None:
 
 def show_findings(report: Report, console: Console, *, everything: bool = False) -> None:
     """What the pack says, what failed, and what it comes to."""
+    for away in report.unreached:
+        said = f"{away.provider} at {away.server} was not reached ({away.cause}): compared without a dry run."
+        console.print(said, style="yellow", markup=False, soft_wrap=True)
     _findings(report.mandatory, "To be mended", "red", console)
     _findings(report.advisory, "Advice", "yellow", console)
     _findings(report.notes, "Not judged before the update", "dim", console)

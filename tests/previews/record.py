@@ -51,6 +51,7 @@ RECORDINGS: Mapping[str, Recording] = {
     "failed-resource": Recording({"size": "13"}),
     "failed-pack": Recording(pack="broken"),
     "unreachable": Recording({"kubeconfig": "{kubeconfig}"}, verb=("preview", "--refresh")),
+    "unreached": Recording({"kubeconfig": "{kubeconfig}"}, deployed=False),
     "drift": Recording({"bare": "true"}, verb=("refresh", "--preview-only"), pack=None),
     "no-drift": Recording({"bare": "true"}, verb=("refresh", "--preview-only"), pack=None),
 }
@@ -86,7 +87,6 @@ class Bench:
             (self.folder / name).mkdir(exist_ok=True)
             (self.folder / name / file).write_text(yaml.safe_dump(content))
         (self.folder / "broken" / "__main__.py").write_text('raise RuntimeError("this pack does not start")\n')
-        (self.folder / "kubeconfig").write_text(yaml.safe_dump(KUBECONFIG))
 
     def pulumi(self, *words: str, stack: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -109,7 +109,7 @@ class Bench:
         (self.folder / "shop" / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
         assert self.pulumi("config", "set", "--secret", "shop:password", password, stack=stack).returncode == 0
         settings = {**SETTINGS, "folder": str(self.folder / stack), **changes}
-        values = {key: value.format(kubeconfig=self.folder / "kubeconfig") for key, value in settings.items() if value}
+        values = {key: value.format(kubeconfig=json.dumps(KUBECONFIG)) for key, value in settings.items() if value}
         plain = [word for key, value in values.items() for word in ("--plaintext", f"shop:{key}={value}")]
         assert self.pulumi("config", "set-all", *plain, stack=stack).returncode == 0
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from previews.changes import Change, Difference, Kind
+from previews.clusters import Unreached
 from previews.comment import DIFFERENCES, LIMIT, comment, drift, marker
 from previews.costs import Costs, Row
 from previews.fitting import Section, fitted
@@ -117,6 +118,16 @@ def test_a_cluster_that_is_away_is_said_once_with_the_page_on_runners() -> None:
     assert text.count("failed to read resource state due to unreachable cluster") == 1
 
 
+def test_a_cluster_that_did_not_answer_is_in_the_title_and_said_with_what_follows() -> None:
+    away = (Unreached("use1-provider", "https://use1.example:443", "no answer within 5 s"),)
+    text = comment(replace(report("unchanged"), unreached=away))
+    assert "## Preview of `local`: passed, no changes, 1 cluster not reached\n" in text
+    assert "- `use1-provider` at `https://use1.example:443`: no answer within 5 s\n" in text
+    assert (
+        "without a dry run: what somebody else changed there, and what an API server would refuse, is not seen." in text
+    )
+
+
 def test_a_preview_without_changes_says_so() -> None:
     assert "## Preview of `local`: passed, no changes\n" in comment(report("unchanged"))
 
@@ -188,6 +199,7 @@ def _large(count: int, message: str) -> Report:
         notes=(),
         errors=(),
         warnings=tuple(Message(f"{urn}{number}", f"{message}{number}") for number in range(count)),
+        ways=(),
         account="\n".join(f"- line {number} {message}" for number in range(count)),
         policies=60,
         packs=("istio-mesh",),

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from previews import engine
+from previews.clusters import Unreached
 from previews.engine import Target
 from previews.errors import PreviewError
 from previews.report import Verdict
@@ -136,6 +137,16 @@ def test_without_an_engine_it_is_said_where_to_get_one(target: Target) -> None:
         PreviewError, match=r"^There is no `pulumi` on PATH, so nothing can be previewed\. Install Pulumi"
     ):
         engine.preview(Target("prod", {"PATH": "/nowhere"}, target.project, target.pack))
+
+
+def test_a_cluster_that_is_away_is_said_though_the_preview_ends_well(
+    target: Target, pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    pulumi.answers("unreached")
+    report = engine.preview(target)
+    assert report.verdict is Verdict.PASSED
+    assert report.unreached == (Unreached("cluster", "https://127.0.0.1:9", "Connection refused"),)
 
 
 def test_a_stack_of_the_lab_is_run_in_the_labs_environment(tmp_path: Path) -> None:

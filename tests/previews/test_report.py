@@ -6,7 +6,7 @@ import pytest
 
 from previews.changes import Change, Difference, Kind
 from previews.events import Diagnostic, Event, PolicyEvent, Summary
-from previews.report import Finding, Message, Reader, Verdict, unreached
+from previews.report import Finding, Message, Reader, Verdict
 from previews.urns import kind_of, name_of, type_of
 from tests.previews.recordings import NAMES, log, report
 
@@ -25,6 +25,7 @@ VERDICTS = {
     "failed-resource": (Verdict.FAILED, None, None),
     "failed-pack": (Verdict.FAILED, {}, 0),
     "unreachable": (Verdict.FAILED, {}, None),
+    "unreached": (Verdict.PASSED, {Kind.CREATE: 7}, 0),
     "drift": (Verdict.PASSED, {Kind.UPDATE: 1}, None),
     "no-drift": (Verdict.PASSED, {}, None),
 }
@@ -162,8 +163,8 @@ def test_a_pack_that_does_not_start_fails_the_preview() -> None:
 
 
 def test_a_cluster_that_is_away_is_recognised() -> None:
-    assert unreached(report("unreachable"))
-    assert not unreached(report("failed-program"))
+    assert report("unreachable").says_unreached
+    assert not report("failed-program").says_unreached
 
 
 def test_a_run_without_a_pack_does_not_pass() -> None:
