@@ -109,8 +109,8 @@ class OnPath:
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. seconds: what it adds to a first build of all on two idle cores. memory: the build's peak, in GiB. in_lab:
-    part of every lab; another one is made when it is asked for by its name.
+    """One tool. seconds: what it adds to a first build of all on two idle cores. memory: the build's peak, in GiB.
+    in_lab: part of every lab; another one is made when it is asked for by its name.
     """
 
     name: str

@@ -31,6 +31,7 @@ PROMISED = (
     "H2",  # limits of rates and sizes
     "I1",  # endpoints that fail are left alone
     "I2",  # failover and distribution between regions
+    "J2",  # previews that a policy pack judges
 )
 
 PROMISED_IN_FULL = (
