@@ -4,6 +4,8 @@
 #   make test    unit tests: no root, no cluster, no network beyond the package registries
 PYTHON ?= python3
 VENV   := .venv
+# The stack of `make preview` and `make policy`.
+STACK  ?= local
 RUN    := $(VENV)/bin/python
 
 # Options of `make up`: `make up LATENCY=60ms LOSS=0.1%` puts a distance between the regions.
@@ -11,7 +13,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -45,10 +47,20 @@ test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, 
 test-tenant: venv ## Tests of the sample tenant, a Go program
 	@$(RUN) -m lab.tools go -C lab/tenant test ./...
 
-lint: venv ## ruff and pyright
+lint: venv workflows ## ruff, pyright, and the workflows by actionlint
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m pyright
+
+# The same result on every machine: shellcheck and pyflakes are left out, which actionlint runs where it finds them.
+workflows: venv ## actionlint over .github/workflows
+	@$(RUN) -m lab.tools run actionlint -shellcheck= -pyflakes=
+
+preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything
+	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all)
+
+policy: venv ## What the policy pack says of a stack: make policy STACK=prod
+	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab

@@ -32,6 +32,7 @@ PROMISED = (
     "I1",  # endpoints that fail are left alone
     "I2",  # failover and distribution between regions
     "K1",  # outputs as a contract
+    "J2",  # previews that a policy pack judges
 )
 
 PROMISED_IN_FULL = (
