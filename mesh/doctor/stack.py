@@ -21,9 +21,7 @@ def of_engine(stack: str, project: Path) -> MeshOutputs:
     """The outputs of `stack`, as the engine has them. Raises MeshError."""
     command = ["pulumi", "stack", "output", "--json", "--non-interactive", "--stack", stack]
     try:
-        done = subprocess.run(
-            command, cwd=project, capture_output=True, text=True, timeout=ENGINE_TIMEOUT, check=False
-        )
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=ENGINE_TIMEOUT, check=False)
     except FileNotFoundError:
         raise MeshError("There is no `pulumi` on PATH. Install it, or give the outputs by `--outputs FILE`.") from None
     except subprocess.TimeoutExpired:
@@ -41,7 +39,7 @@ def of_engine(stack: str, project: Path) -> MeshOutputs:
 
 
 def of_file(file: Path) -> MeshOutputs:
-    """The outputs in a file, as `pulumi stack output --json` writes them; `-` is the standard input. Raises MeshError."""
+    """The outputs in a file, as `pulumi stack output --json` writes it; `-`: the standard input. Raises MeshError."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:

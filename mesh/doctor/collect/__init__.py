@@ -157,9 +157,7 @@ class _Rest:
             }
         if self.options.handshakes:
             found["east_west"] = {
-                name: pool.submit(request)
-                for name in self.there
-                if (request := self._east_west_door(name)) is not None
+                name: pool.submit(request) for name in self.there if (request := self._east_west_door(name)) is not None
             }
             found["ingress"] = {name: pool.submit(self._ingress_doors, name) for name in self.there}
         return found

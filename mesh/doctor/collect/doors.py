@@ -1,5 +1,6 @@
-"""TLS handshakes from this machine: who stands behind a gateway, and what certificates it shows. No request is sent, and
-no identity shown: with TLS 1.3 a server shows its chain before it judges the client.
+"""TLS handshakes from this machine: who stands behind a gateway, and what certificates it shows.
+
+No request is sent, and no identity shown: with TLS 1.3 a server shows its chain before it judges the client.
 """
 
 import socket

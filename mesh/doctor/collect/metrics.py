@@ -119,7 +119,7 @@ def proxy(looks: Sequence[Samples], seconds: float) -> ProxyMetrics:
         memory=(total(after, "envoy_server_memory_physical_size") or 0.0) + agent,
         clusters=int(total(after, "envoy_cluster_manager_active_clusters") or 0),
         series=sum(len(after.get(name, ())) for name in _STANDARD),
-        traffic=tuple([*_of_envoy(looks, seconds), *_standard(before, after)]),
+        traffic=(*_of_envoy(looks, seconds), *_standard(before, after)),
     )
 
 
@@ -159,7 +159,7 @@ def _buckets_by(samples: Iterable[Sample], keys: Mapping[int, _Destination | Non
             counts = found.setdefault(where, {})
             end = float(sample.labels.get("le", "inf"))
             counts[end] = counts.get(end, 0.0) + sample.value
-    return {where: counts for where, counts in found.items()}
+    return dict(found)
 
 
 def _of_envoy(looks: Sequence[Samples], seconds: float) -> list[Traffic]:

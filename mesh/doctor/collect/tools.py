@@ -1,4 +1,4 @@
-"""What istioctl and kubectl are asked: Istio's own analysis, istiod's word on its proxies, requests between gateways."""
+"""What istioctl and kubectl are asked: Istio's analysis, istiod's word on its proxies, requests between gateways."""
 
 import json
 import subprocess
