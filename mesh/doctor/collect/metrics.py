@@ -2,7 +2,7 @@
 
 Two sources say what became of requests. Istio's own Envoy has the standard metrics (`istio_requests_total`,
 `istio_request_duration_milliseconds`). Upstream Envoy lacks them, and has its own of each destination, where the
-proxies' configuration keeps them (see `_statistics` in components/mesh/values.py).
+proxies' configuration keeps them (`_STATISTICS` in components/mesh/values.py).
 """
 
 import re
@@ -190,7 +190,7 @@ def _of_envoy(looks: Sequence[Samples], seconds: float) -> list[Traffic]:
                 port=where.port,
                 requests=requests,
                 p99=slow.get(where),
-                mean=waiting * seconds / requests if requests else None,
+                mean=waiting * seconds / requests if requests and any(active) else None,
                 retries=retried.get(where, 0.0),
                 overflows=overflows.get(where, 0.0),
                 breaker_open=any(look.get(where, 0.0) > 0 for look in opened),
