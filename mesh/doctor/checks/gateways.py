@@ -94,6 +94,8 @@ def _gateway(snapshot: Snapshot, region: Region, role: Role) -> Iterator[Finding
 def _without_pods(gateway: Gateway, role: Role) -> str:
     if gateway.pods == 0:
         return f"The {role} gateway has no pod"
+    if gateway.pods == 1:
+        return f"The one pod of the {role} gateway is not ready"
     return f"None of the {gateway.pods} pods of the {role} gateway is ready"
 
 

@@ -12,6 +12,7 @@ What one proxy saw within seconds is no average of a day: where there were too f
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from components.config.names import host_of
 from mesh.doctor.facts import Distribution, Proxy, Region, Snapshot, Traffic
 from mesh.doctor.findings import Finding, fault, warning
 
@@ -70,7 +71,7 @@ def _servers(snapshot: Snapshot) -> Mapping[str, _Seen]:
     for seen in _seen(snapshot):
         if seen.traffic.direction != "inbound" or took(seen.traffic) is None:
             continue
-        host = f"{seen.proxy.service}.{seen.proxy.namespace}.svc.cluster.local"
+        host = host_of(seen.proxy.workload)
         best = found.get(host)
         if best is None or (took(seen.traffic) or (0.0,))[0] > (took(best.traffic) or (0.0,))[0]:
             found[host] = seen
@@ -321,8 +322,10 @@ def _scope(snapshot: Snapshot, proxy: Proxy) -> str:
             "one with the hosts that it calls"
         )
     called = sorted(service.host for service in snapshot.stack.services.values() if proxy.workload in service.callers)
-    listed = ", ".join(f"*/{host}" for host in called) or "none"
-    return f"A Sidecar with the {len(called)} hosts that it calls cuts it: {listed}"
+    if not called:
+        return "A Sidecar for it cuts that to what it has itself: by the stack it calls nobody"
+    hosts = "the one host" if len(called) == 1 else f"the {len(called)} hosts"
+    return f"A Sidecar with {hosts} that it calls cuts it: {', '.join(f'*/{host}' for host in called)}"
 
 
 def pushes(snapshot: Snapshot) -> Iterator[Finding]:

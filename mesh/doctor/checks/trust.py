@@ -32,7 +32,7 @@ def roots(snapshot: Snapshot) -> Iterator[Finding]:
     """Regions whose workloads trust something else than the stack says."""
     wanted = stack_roots(snapshot)
     for name, region in snapshot.answering.items():
-        if region.roots is None or not _foreign(region, wanted):
+        if region.roots is None or not foreign(region, wanted):
             continue
         (first, *_) = region.roots
         command = snapshot.kubectl(
@@ -61,7 +61,8 @@ def roots(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def _foreign(region: Region, wanted: Sequence[x509.Certificate]) -> bool:
+def foreign(region: Region, wanted: Sequence[x509.Certificate]) -> bool:
+    """Whether workloads of a region trust none of the stack's roots."""
     return region.roots is not None and not set(region.roots) & set(wanted)
 
 
@@ -76,7 +77,7 @@ def authorities(snapshot: Snapshot) -> Iterator[Finding]:
     least = snapshot.thresholds.authority.seconds
     wanted = stack_roots(snapshot)
     for name, region in snapshot.answering.items():
-        if _foreign(region, wanted):
+        if foreign(region, wanted):
             continue
         for istiod in region.istiods:
             if istiod.metrics is None:
@@ -93,7 +94,7 @@ def authorities(snapshot: Snapshot) -> Iterator[Finding]:
                     cause=f"istiod signs with an intermediate that ends on {until:%Y-%m-%d %H:%M}, and the stack's "
                     "ends on "
                     f"{said:%Y-%m-%d %H:%M}",
-                    consequence="It is not the stack's: nobody warns of its end, and its key is in other hands",
+                    consequence="It is not the one that the stack keeps: nobody warns of its end",
                     cure="Run `pulumi up --refresh`; where istiod does not take it, restart istiod",
                     command=snapshot.kubectl(name, "logs", "-n", "istio-system", istiod.pod, "--tail=200"),
                 )
@@ -156,7 +157,7 @@ def chains(snapshot: Snapshot) -> Iterator[Finding]:
     wanted = stack_roots(snapshot)
     for name, door in snapshot.east_west.items():
         region = snapshot.answering.get(name)
-        if region is None or _foreign(region, wanted) or not door.chain:
+        if region is None or foreign(region, wanted) or not door.chain:
             continue
         early = [each for each in door.chain if each.not_valid_before_utc > snapshot.now]
         command = f"openssl s_client -connect {door.address} -alpn istio -showcerts -servername {_server_name(door)}"
@@ -166,7 +167,7 @@ def chains(snapshot: Snapshot) -> Iterator[Finding]:
                 "certificate-early",
                 name,
                 door.name,
-                cause=f"A certificate that {door.name} shows is valid from {span(ahead)} on only",
+                cause=f"A certificate that {door.name} shows becomes valid only in {span(ahead)}",
                 consequence="Until then other proxies refuse it: connections to it fail in the handshake",
                 cure="Set the clocks right (chrony, or the time service of the cloud), and renew: " + _ROTATE.lower(),
                 command=command,

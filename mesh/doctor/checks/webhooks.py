@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from components.config.names import host_of
+from mesh.doctor.checks.trust import foreign, stack_roots
 from mesh.doctor.facts import Region, Snapshot, Webhook
 from mesh.doctor.findings import Finding, fault
 
@@ -37,9 +39,9 @@ def _missing(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
 def _of_configuration(snapshot: Snapshot, name: str, region: Region, hooks: list[Webhook]) -> Iterator[Finding]:
     first = hooks[0]
     command = snapshot.kubectl(name, "get", _KIND[first.kind], first.configuration, "-o", "yaml")
-    trusted = set(region.roots or ())
-    wrong = [hook for hook in hooks if not trusted & set(hook.bundle or ())]
     # Roots that are themselves wrong have a finding of their own.
+    trusted = set() if foreign(region, stack_roots(snapshot)) else set(region.roots or ())
+    wrong = [hook for hook in hooks if not trusted & set(hook.bundle or ())]
     if wrong and trusted:
         nobody = all(not hook.bundle for hook in wrong)
         yield fault(
@@ -70,7 +72,11 @@ def _of_configuration(snapshot: Snapshot, name: str, region: Region, hooks: list
             cure="Set failurePolicy to Fail; where a validating webhook stays so, see why istiod does not change it",
             command=command,
         )
-    lost = {hook.service for hook in hooks if hook.service is not None and _dns(hook.service) not in region.services}
+    lost = {
+        hook.service
+        for hook in hooks
+        if hook.service is not None and host_of("/".join(hook.service)) not in region.services
+    }
     if lost:
         namespace, service = sorted(lost)[0]
         yield fault(
@@ -82,11 +88,6 @@ def _of_configuration(snapshot: Snapshot, name: str, region: Region, hooks: list
             cure="Run `pulumi up --refresh`; of a revision that is gone, delete the webhook",
             command=command,
         )
-
-
-def _dns(service: tuple[str, str]) -> str:
-    namespace, name = service
-    return f"{name}.{namespace}.svc.cluster.local"
 
 
 def _refused(hook: Webhook) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cryptography import x509
 
-from components.config.names import CLUSTER_DOMAIN
+from components.config.names import host_of
 from components.config.values import Quantity
 from mesh.doctor.facts import Certificates, Gateway, Key, Node, Proxy, Rule, Scope, Service, Webhook
 
@@ -233,7 +233,7 @@ def services(items: Sequence[Object], slices: Sequence[Object]) -> dict[str, Ser
 
 def dns_name(namespace: str, name: str) -> str:
     """A Service's name in full."""
-    return f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}"
+    return host_of(f"{namespace}/{name}")
 
 
 def rules(items: Sequence[Object]) -> Iterator[Rule]:

@@ -49,6 +49,9 @@ class Asked:
     looks: dict[Key, list[Samples]] = field(default_factory=dict[Key, list[Samples]])
     """By pod, without the looks at which it did not answer."""
 
+    mute: set[Key] = field(default_factory=set[Key])
+    """Pods that did not answer once: to ask them again would take their time-out again."""
+
     offsets: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """Of the clock of each node, by what its pods told."""
 
@@ -75,8 +78,9 @@ class Asked:
             for pod in objects.living(self.listed["pods"])
             if objects.proxy_container(pod) is not None and pod["status"].get("podIP")
         ]
+        asked = [one for one in (*istiods, *proxies) if objects.key_of(one[0]) not in self.mute]
         with ThreadPoolExecutor(_WORKERS) as pool:
-            list(pool.map(lambda one: self._told(*one), [*istiods, *proxies]))
+            list(pool.map(lambda one: self._told(*one), asked))
 
     def logs(self) -> None:
         """Asks for the lines of istiods' logs in which another cluster refuses them."""
@@ -130,6 +134,7 @@ class Asked:
         try:
             answer = self.api.text(f"/api/v1/namespaces/{namespace}/pods/{quote(name)}:{port}/proxy/{path}")
         except Refused:
+            self.mute.add((namespace, name))
             return
         self.looks.setdefault((namespace, name), []).append(parse(answer.text, wanted))
         if answer.offset is not None:
