@@ -58,7 +58,7 @@ def doctor(
     window: Annotated[float, typer.Option(min=0.5, max=300, help="Seconds within which traffic is looked at.")] = 2.0,
     deadline: Annotated[
         float, typer.Option(min=1, max=300, help="Seconds that istioctl and kubectl have altogether.")
-    ] = 4.5,
+    ] = 10.0,
     tools: Annotated[
         bool, typer.Option(help="Run istioctl and kubectl, which need a way into istiod and the gateways' pods.")
     ] = True,

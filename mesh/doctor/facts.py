@@ -54,7 +54,8 @@ class IstiodMetrics:
     """As in `1.31.0`."""
 
     remotes: Mapping[str, str]
-    """State of each cluster that it reads besides its own: `synced`, `syncing`, `timeout`, `closed`."""
+    """State of each cluster that it reads besides its own: `synced`, `syncing`, `timeout`, or `closed`, which it also
+    says of one that it has taken anew, after a new token (Istio 1.31: the former one reports last)."""
 
     authority_until: datetime | None
     """End of what it signs with."""
@@ -365,6 +366,9 @@ class Snapshot:
 
     sync: Mapping[str, Mapping[str, Sync] | Unseen] = field(default_factory=dict[str, "Mapping[str, Sync] | Unseen"])
     """By cluster with a control plane, then by proxy."""
+
+    remotes: Mapping[str, Mapping[str, str] | Unseen] = field(default_factory=dict[str, "Mapping[str, str] | Unseen"])
+    """What istiods say themselves of the clusters that they read: their states, by cluster with a control plane."""
 
     east_west: Mapping[str, Door] = field(default_factory=dict[str, Door])
     ingress: Mapping[str, tuple[Door, ...]] = field(default_factory=dict[str, tuple[Door, ...]])

@@ -36,6 +36,11 @@ def synced(said: Mapping[str, Any] | Unseen, name: str = "use1") -> Change:
     return change
 
 
+def reads(said: Mapping[str, str] | Unseen, name: str = "use1") -> Change:
+    """What istiod says itself of the clusters that it reads."""
+    return lambda snapshot: replace(snapshot, remotes={**snapshot.remotes, name: said})
+
+
 def states(**changed: str) -> Sync:
     everything = dict.fromkeys(("clusters", "endpoints", "listeners", "routes"), "SYNCED")
     return Sync("1.31.0", {**everything, **changed})
@@ -163,6 +168,14 @@ CASES: list[tuple[str, Change, list[str]]] = [
                 "`pulumi up`."
             ),
         ],
+    ),
+    ("one that istiod itself says it does not read", reads({"usw2": "timeout"}), ["?"]),
+    ("one that istiod itself does not know", reads({}), ["?"]),
+    ("metrics that lag behind", all_of(reads({"usw2": "synced"}), istiod_measured(remotes={"usw2": "timeout"})), []),
+    (
+        "metrics after a new token, and no right to ask istiod",
+        all_of(reads(Unseen("the credentials do not allow it", RIGHTS)), istiod_measured(remotes={"usw2": "closed"})),
+        [],
     ),
     (
         "a remote token that ended",

@@ -86,7 +86,7 @@ def remotes(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
     serving = [istiod for istiod in region.istiods if istiod.metrics is not None]
-    states = {istiod.metrics.remotes.get(peer) for istiod in serving if istiod.metrics is not None}
+    states = _states(snapshot, region, peer)
     refused = [line for istiod in serving for line in istiod.refused]
     command = snapshot.istioctl(region.name, "remote-clusters")
     consequence = (
@@ -135,6 +135,15 @@ def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
             cure="Raise `trust.remoteTokens.generation` by one and run `pulumi up`",
             command=snapshot.kubectl(region.name, "logs", "-n", "istio-system", "-l", "app=istiod", "--since=5m"),
         )
+
+
+def _states(snapshot: Snapshot, region: Region, peer: str) -> set[str | None]:
+    """By istiods' own word where it could be asked, else by their metrics, whose `closed` says nothing."""
+    said = snapshot.remotes.get(region.name)
+    if said is not None and not isinstance(said, Unseen):
+        return {said.get(peer)}
+    told = {istiod.metrics.remotes.get(peer) for istiod in region.istiods if istiod.metrics is not None}
+    return {"synced" if state == "closed" else state for state in told}
 
 
 def _suspect(snapshot: Snapshot, region: Region) -> str | None:

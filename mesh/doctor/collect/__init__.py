@@ -54,7 +54,7 @@ class Options:
     window: float = 2.0
     """Between the first look at traffic and the last."""
 
-    deadline: float = 4.5
+    deadline: float = 10.0
     """From the start until istioctl and kubectl must have answered."""
 
     tools: bool = True
@@ -148,7 +148,10 @@ class _Rest:
         found: dict[str, dict[Any, Future[Any]]] = {}
         if self.tools is not None:
             found["analysis"] = {name: pool.submit(self._analyse, name) for name in self._primaries()}
-            found["sync"] = {name: pool.submit(self.tools.sync, name) for name in self._primaries()}
+            found["sync"] = {name: pool.submit(self._of_istiod, name, self.tools.sync) for name in self._primaries()}
+            found["remotes"] = {
+                name: pool.submit(self._of_istiod, name, self.tools.remotes) for name in self._primaries()
+            }
             found["ways"] = {
                 (here, there): pool.submit(self._request, here, there)
                 for here in self.there
@@ -168,6 +171,12 @@ class _Rest:
     def _analyse(self, name: str) -> Any:
         assert self.tools is not None
         return self.tools.analyse(name, [peer for peer in self.there if peer != name], self.stack.mesh.revision)
+
+    def _of_istiod(self, name: str, question: Callable[[str], T | Unseen]) -> T | Unseen:
+        """One that hangs would keep istioctl until its end."""
+        if self.there[name].serving:
+            return question(name)
+        return Unseen("no istiod answers", "Mend istiod first")
 
     def _east_west(self, name: str) -> tuple[str, str, str] | None:
         """Namespace, a pod and the address of a region's gateway between networks, where it has all of them."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from statistics import median
+from threading import Event
 from typing import Any
 from urllib.parse import quote
 
@@ -49,6 +50,9 @@ class Asked:
     looks: dict[Key, list[Samples]] = field(default_factory=dict[Key, list[Samples]])
     """By pod, without the looks at which it did not answer."""
 
+    looked: Event = field(default_factory=Event)
+    """Set once the first look is done."""
+
     mute: set[Key] = field(default_factory=set[Key])
     """Pods that did not answer once: to ask them again would take their time-out again."""
 
@@ -81,6 +85,13 @@ class Asked:
         asked = [one for one in (*istiods, *proxies) if objects.key_of(one[0]) not in self.mute]
         with ThreadPoolExecutor(_WORKERS) as pool:
             list(pool.map(lambda one: self._told(*one), asked))
+        self.looked.set()
+
+    @property
+    def serving(self) -> bool:
+        """Whether some istiod answered at the first look, which is waited for."""
+        self.looked.wait()
+        return any(self._answers(objects.key_of(pod)) for pod in self._istiods())
 
     def logs(self) -> None:
         """Asks for the lines of istiods' logs in which another cluster refuses them."""

@@ -12,6 +12,8 @@ from mesh.doctor.facts import Message, Sync, Unseen, Way
 STATUS_PORT = 15021
 """Where a gateway between networks says that it is ready, at its load balancer too."""
 
+SYNCED = "synced"
+
 _FORBIDDEN = "forbidden"
 _SYNC_KINDS = {
     "Cluster": "clusters",
@@ -49,6 +51,14 @@ class Tools:
         if isinstance(done, Unseen):
             return done
         return synced(done.stdout) if done.returncode == 0 else _failed(done, "istioctl proxy-status")
+
+    def remotes(self, cluster: str) -> Mapping[str, str] | Unseen:
+        """What the istiods of a cluster say of those that they read: their states, the worst of all istiods."""
+        words = ["experimental", "internal-debug", "--all", "clusterz"]
+        done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
+        if isinstance(done, Unseen):
+            return done
+        return states(done.stdout) if done.returncode == 0 else _failed(done, "istioctl internal-debug")
 
     def request(self, cluster: str, namespace: str, pod: str, address: str) -> Way | Unseen:
         """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has."""
@@ -116,6 +126,18 @@ def synced(text: str) -> dict[str, Sync]:
             if (kind := config.get("typeUrl", "").rpartition(".")[2]) in _SYNC_KINDS
         }
         found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states)
+    return found
+
+
+def states(text: str) -> dict[str, str]:
+    """The state of each remote cluster, from what `internal-debug --all clusterz` printed: a list by istiod."""
+    start = text.find("{")
+    answers: dict[str, list[dict[str, Any]]] = json.loads(text[start:]) if start >= 0 else {}
+    found: dict[str, str] = {}
+    for entry in (entry for answer in answers.values() for entry in answer):
+        # Its own cluster has no secret. Of several istiods the one that is behind counts.
+        if entry.get("secretName") and found.get(entry["id"], SYNCED) == SYNCED:
+            found[entry["id"]] = entry.get("syncStatus", "unknown")
     return found
 
 
