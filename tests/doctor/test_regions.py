@@ -46,6 +46,8 @@ def states(**changed: str) -> Sync:
     return Sync("1.31.0", {**everything, **changed})
 
 
+RIGHTS = "Give them the rights of docs/doctor.md"
+
 CASES: list[tuple[str, Change, list[str]]] = [
     (
         "a region is silent",
@@ -169,8 +171,29 @@ CASES: list[tuple[str, Change, list[str]]] = [
             ),
         ],
     ),
-    ("one that istiod itself says it does not read", reads({"usw2": "timeout"}), ["?"]),
-    ("one that istiod itself does not know", reads({}), ["?"]),
+    (
+        "one that istiod itself says it does not read",
+        reads({"usw2": "timeout"}),
+        [
+            (
+                "fault remote-unsynced use1 usw2: istiod does not read the cluster usw2 (`timeout`): its API "
+                "server gives no answer, or refuses. Its endpoints are unknown in use1: no request goes "
+                "there, and no failure is made up for there. See istiod's log, and whether "
+                "https://usw2.example.com:6443 can be reached from use1."
+            ),
+        ],
+    ),
+    (
+        "one that istiod itself does not know",
+        reads({}),
+        [
+            (
+                "fault remote-missing use1 usw2: istiod knows no cluster usw2: there is no remote secret of "
+                "it, or one that cannot be read. Its endpoints are unknown in use1: no request goes there, "
+                "and no failure is made up for there. Run `pulumi up --refresh`, which makes it anew."
+            ),
+        ],
+    ),
     ("metrics that lag behind", all_of(reads({"usw2": "synced"}), istiod_measured(remotes={"usw2": "timeout"})), []),
     (
         "metrics after a new token, and no right to ask istiod",
