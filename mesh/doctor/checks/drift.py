@@ -144,7 +144,12 @@ def analysis(snapshot: Snapshot) -> Iterator[Finding]:
             continue
         region = snapshot.answering.get(name)
         for message in said:
-            if message.level == "Info" or region is None or _by_design(snapshot, message) or _said(region, message):
+            if (
+                message.level == "Info"
+                or region is None
+                or _by_design(snapshot, name, message)
+                or _said(region, message)
+            ):
                 continue
             if message.code == _BETWEEN:
                 # Seen from every control plane, it is the same.
@@ -190,16 +195,20 @@ _MEANINGS = {
 }
 
 
-def _by_design(snapshot: Snapshot, message: Message) -> bool:
+def _by_design(snapshot: Snapshot, region: str, message: Message) -> bool:
     """Whether it complains of what this program does on purpose, of objects that are the stack's own.
 
     IST0112: a route of the stack names no port, and then leads to the one that was called: for sidecars Istio does so.
     IST0133: it makes EnvoyFilters for what Istio has no word for, and its proofs cover them.
+    IST0173: subsets of a service that runs in other regions alone select no pod here.
     IST0170: a name for a service elsewhere has its declared ports only, and each region's gateways are its own.
     """
     _, _, name = message.origin.partition(" ")
     service = name.partition(".")[0] if message.code == "IST0133" else name
     own = set(snapshot.stack.services)
+    if message.code == "IST0173":
+        # The analysis sees the pods of its own cluster alone.
+        return name in own and region not in snapshot.stack.services[name].clusters
     if message.code == _BETWEEN:
         own |= {f"{gate.namespace}/{gate.name}" for region in snapshot.answering.values() for gate in region.gateways}
     return service in own and message.code in ("IST0112", "IST0133", _BETWEEN)

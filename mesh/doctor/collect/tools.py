@@ -9,6 +9,9 @@ from typing import Any
 
 from mesh.doctor.facts import Message, Sync, Unseen, Way
 
+PUSH = 1.0
+"""Seconds that a proxy may take to take what it is told."""
+
 STATUS_PORT = 15021
 """Where a gateway between networks says that it is ready, at its load balancer too."""
 
@@ -64,7 +67,15 @@ class Tools:
         return [name for name in names if name not in OF_SECRETS] or _failed(done, "istioctl analyze --list-analyzers")
 
     def sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
-        """What the istiods of a cluster say of their proxies."""
+        """What the istiods of a cluster say of their proxies. One is stale that is so twice: a push takes a moment."""
+        first = self._sync(cluster)
+        if isinstance(first, Unseen) or not any(map(stale, first.values())):
+            return first
+        time.sleep(PUSH)
+        second = self._sync(cluster)
+        return first if isinstance(second, Unseen) else second
+
+    def _sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
         done = self._run(["istioctl", "--context", self.contexts[cluster], "proxy-status", "-o", "json"])
         if isinstance(done, Unseen):
             return done
@@ -111,6 +122,11 @@ def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
     if _FORBIDDEN in said.lower():
         return Unseen(f"the credentials do not allow `{name}`", "Give them the rights of docs/doctor.md")
     return Unseen(f"`{name}` failed: {said[-300:]}", "Run it by hand, and mend what it says")
+
+
+def stale(sync: Sync) -> bool:
+    """Whether a proxy has not taken something yet."""
+    return "STALE" in sync.states.values()
 
 
 def messages(text: str) -> tuple[Message, ...]:
