@@ -196,7 +196,7 @@ def region(name: str) -> Region:
 
 def healthy() -> Snapshot:
     regions = {name: region(name) for name in NAMES}
-    synced = dict.fromkeys(("clusters", "endpoints", "listeners", "routes"), "SYNCED")
+    synced: dict[str, str] = dict.fromkeys(("clusters", "endpoints", "listeners", "routes"), "SYNCED")
     return Snapshot(
         now=NOW,
         stack=outputs(),

@@ -31,6 +31,8 @@ PROMISED = (
     "H2",  # limits of rates and sizes
     "I1",  # endpoints that fail are left alone
     "I2",  # failover and distribution between regions
+    "L1",  # what is wrong with a mesh
+    "L2",  # what is wrong with its performance
 )
 
 PROMISED_IN_FULL = (

@@ -60,7 +60,7 @@ def _found(doctor: Doctor, fault: Fault) -> Said:
     last: list[Said] = []
 
     def said() -> bool:
-        last[:] = [doctor.ask(*fault.words, thresholds=fault.thresholds or None)]
+        last[:] = [doctor.ask(thresholds=fault.thresholds or None)]
         _holds(last[0], fault.expected, fault.also)
         return True
 

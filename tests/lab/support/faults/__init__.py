@@ -45,14 +45,13 @@ class Fault:
 
     :ivar expected: every finding of it.
     :ivar also: kinds that may follow from it besides, as long as it lasts.
-    :ivar words: options of the doctor.
+    :ivar thresholds: for the doctor.
     """
 
     name: str
     make: Make
     expected: Sequence[Expected]
     also: frozenset[str] = frozenset()
-    words: Sequence[str] = ()
     thresholds: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -60,6 +59,7 @@ class Fault:
 
 
 def both(kind: str, cause: str) -> list[Expected]:
+    """The same in both regions."""
     return [Expected(kind, region, cause) for region in (USE1, USW2)]
 
 

@@ -135,8 +135,7 @@ TRAFFIC: tuple[Fault, ...] = (
             Expected(
                 "breaker-open",
                 USE1,
-                r"The circuit breaker of traffic/frontend to narrow\.traffic\.\S+ is open: [1-9]\d* "
-                r"requests refused .*",
+                r"The circuit breaker of traffic/frontend to narrow\.traffic\.\S+ is open: [1-9]\d* requests .*",
             )
         ],
     ),
