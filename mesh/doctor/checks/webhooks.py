@@ -40,9 +40,9 @@ def _of_configuration(snapshot: Snapshot, name: str, region: Region, hooks: list
     first = hooks[0]
     command = snapshot.kubectl(name, "get", _KIND[first.kind], first.configuration, "-o", "yaml")
     # Roots that are themselves wrong have a finding of their own.
-    trusted = set() if foreign(region, stack_roots(snapshot)) else set(region.roots or ())
-    wrong = [hook for hook in hooks if not trusted & set(hook.bundle or ())]
-    if wrong and trusted:
+    roots = () if foreign(region, stack_roots(snapshot)) else region.roots or ()
+    wrong = [hook for hook in hooks if not set(roots) & set(hook.bundle or ())]
+    if wrong and roots:
         nobody = all(not hook.bundle for hook in wrong)
         yield fault(
             "webhook-authority",

@@ -4,6 +4,7 @@ import email.utils
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from threading import Lock
 from typing import Any, Self
 
@@ -94,7 +95,7 @@ class Api:
         """The objects at a path; none where the API server does not know their kind. Raises Refused."""
         # From the API server's cache: what may be a moment old costs etcd nothing.
         answer = self._ask(f"{path}{'&' if '?' in path else '?'}resourceVersion=0", missing=True)
-        return [] if answer.status_code == httpx.codes.NOT_FOUND else answer.json()["items"]
+        return [] if answer.status_code == HTTPStatus.NOT_FOUND else answer.json()["items"]
 
     def text(self, path: str) -> Answer:
         """What is told at a path, such as a pod's port. Raises Refused."""
@@ -116,11 +117,11 @@ class Api:
             ) from None
         except httpx.HTTPError as problem:
             raise Refused(f"does not answer ({_reason(problem)})", "Start it, or mend its address") from None
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
             raise Refused("refuses the credentials (401)", "Renew the kubeconfig's credentials")
-        if answer.status_code == httpx.codes.FORBIDDEN:
+        if answer.status_code == HTTPStatus.FORBIDDEN:
             raise Refused(f"forbids the credentials {path.partition('?')[0]} (403)", _RIGHTS)
-        if answer.is_error and not (missing and answer.status_code == httpx.codes.NOT_FOUND):
+        if answer.is_error and not (missing and answer.status_code == HTTPStatus.NOT_FOUND):
             raise Refused(f"answers {answer.status_code} to {path.partition('?')[0]}", "See its logs")
         return answer
 

@@ -4,15 +4,15 @@ import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from cryptography import x509
 
 from components.config.names import host_of
 from components.config.values import Quantity
+from mesh.doctor.collect import within
+from mesh.doctor.collect.within import Object, listed, mapping
 from mesh.doctor.facts import Certificates, Gateway, Key, Node, Proxy, Rule, Scope, Service, Webhook
-
-Object = dict[str, Any]
 
 SYSTEM = "istio-system"
 PROXY = "istio-proxy"
@@ -40,13 +40,13 @@ def living(pods: Iterable[Object]) -> list[Object]:
 
 def ready(pod: Object) -> bool:
     """Whether it is Ready, in the words of Kubernetes."""
-    conditions = pod["status"].get("conditions") or []
+    conditions = listed(pod, "status", "conditions")
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def containers(pod: Object) -> list[Object]:
     """All of a pod; a sidecar may be a native one, among those that start first."""
-    return [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or [])]
+    return [*pod["spec"]["containers"], *listed(pod, "spec", "initContainers")]
 
 
 def proxy_container(pod: Object) -> Object | None:
@@ -56,7 +56,7 @@ def proxy_container(pod: Object) -> Object | None:
 
 def memory_limit(container: Object) -> float | None:
     """In bytes; None where it has none, or one in a unit that nobody writes."""
-    written = ((container.get("resources") or {}).get("limits") or {}).get("memory")
+    written = mapping(container, "resources", "limits").get("memory")
     if written is None:
         return None
     try:
@@ -67,7 +67,7 @@ def memory_limit(container: Object) -> float | None:
 
 def environment(container: Object) -> dict[str, str]:
     """The variables with a value of their own."""
-    return {entry["name"]: entry["value"] for entry in container.get("env") or [] if "value" in entry}
+    return {entry["name"]: entry["value"] for entry in listed(container, "env") if "value" in entry}
 
 
 def image_version(container: Object) -> str:
@@ -92,7 +92,7 @@ def proxies(pods: Sequence[Object]) -> Iterator[Proxy]:
         if container is None:
             continue
         namespace, name = key_of(pod)
-        labels: dict[str, str] = pod["metadata"].get("labels") or {}
+        labels = within.labels(pod)
         # A gateway's own container is the proxy; a sidecar stands beside others.
         gateway = len(pod["spec"]["containers"]) == 1 and pod["spec"]["containers"][0]["name"] == PROXY
         service = labels.get("service.istio.io/canonical-name") or labels.get("app") or name
@@ -113,9 +113,9 @@ def proxies(pods: Sequence[Object]) -> Iterator[Proxy]:
 
 def _killed(pod: Object) -> datetime | None:
     status = pod["status"]
-    for state in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
+    for state in [*listed(status, "containerStatuses"), *listed(status, "initContainerStatuses")]:
         for which in ("state", "lastState"):
-            ended = (state.get(which) or {}).get("terminated") or {}
+            ended = mapping(state, which, "terminated")
             if state["name"] == PROXY and ended.get("reason") == "OOMKilled":
                 return moment(ended["finishedAt"])
     return None
@@ -131,8 +131,7 @@ def bare(pods: Sequence[Object], namespaces: Sequence[Object]) -> Iterator[Key]:
     injected = {item["metadata"]["name"] for item in namespaces if _injects(item)}
     for pod in living(pods):
         namespace, name = key_of(pod)
-        metadata = pod["metadata"]
-        said = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
+        said = {**mapping(pod, "metadata", "annotations"), **within.labels(pod)}
         asked = said.get("sidecar.istio.io/inject")
         wanted = asked == "true" or (namespace in injected and asked != "false")
         # Istio does not inject pods of the host's own network.
@@ -141,7 +140,7 @@ def bare(pods: Sequence[Object], namespaces: Sequence[Object]) -> Iterator[Key]:
 
 
 def _injects(namespace: Object) -> bool:
-    labels = namespace["metadata"].get("labels") or {}
+    labels = within.labels(namespace)
     said = labels.get("istio-injection")
     return said == "enabled" or (said is None and bool(labels.get("istio.io/rev")))
 
@@ -150,7 +149,7 @@ def network(namespaces: Sequence[Object]) -> tuple[bool, str | None]:
     """Whether there is an istio-system, and the network that it is labelled with."""
     for item in namespaces:
         if item["metadata"]["name"] == SYSTEM:
-            return True, (item["metadata"].get("labels") or {}).get("topology.istio.io/network")
+            return True, within.labels(item).get("topology.istio.io/network")
     return False, None
 
 
@@ -166,18 +165,16 @@ def gateways(services: Sequence[Object], pods: Sequence[Object]) -> Iterator[Gat
     """The mesh's gateways: Services of load balancers with Istio's label of a gateway."""
     alive = living(pods)
     for item in services:
-        labels = item["metadata"].get("labels") or {}
+        labels = within.labels(item)
         role = _ROLES.get(labels.get("istio", ""))
         if role is None or item["spec"].get("type") != "LoadBalancer":
             continue
         namespace, name = key_of(item)
-        selector: dict[str, str] = item["spec"].get("selector") or {}
+        selector = mapping(item, "spec", "selector")
         behind = [
-            pod
-            for pod in alive
-            if key_of(pod)[0] == namespace and selector.items() <= (pod["metadata"].get("labels") or {}).items()
+            pod for pod in alive if key_of(pod)[0] == namespace and selector.items() <= within.labels(pod).items()
         ]
-        given = (item["status"].get("loadBalancer") or {}).get("ingress") or []
+        given = listed(item, "status", "loadBalancer", "ingress")
         addresses = [address.get("ip") or address.get("hostname") for address in given]
         yield Gateway(
             role, namespace, name, tuple(each for each in addresses if each), len(behind), sum(map(ready, behind))
@@ -187,7 +184,7 @@ def gateways(services: Sequence[Object], pods: Sequence[Object]) -> Iterator[Gat
 def webhooks(kind: Literal["mutating", "validating"], configurations: Sequence[Object]) -> Iterator[Webhook]:
     """Those of Istio, which its charts label with a revision."""
     for item in configurations:
-        labels = item["metadata"].get("labels") or {}
+        labels = within.labels(item)
         if "istio.io/rev" not in labels:
             continue
         for hook in item["webhooks"]:
@@ -217,13 +214,13 @@ def services(items: Sequence[Object], slices: Sequence[Object]) -> dict[str, Ser
     counts: dict[Key, set[str]] = {}
     for item in slices:
         namespace, _ = key_of(item)
-        name = (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
-        for endpoint in item.get("endpoints") or []:
-            if (endpoint.get("conditions") or {}).get("ready", True):
+        name = within.labels(item).get("kubernetes.io/service-name", "")
+        for endpoint in listed(item, "endpoints"):
+            if mapping(endpoint, "conditions").get("ready", True):
                 counts.setdefault((namespace, name), set()).update(endpoint["addresses"])
     return {
         dns_name(*key_of(item)): Service(
-            ports=tuple(port["port"] for port in item["spec"].get("ports") or []),
+            ports=tuple(port["port"] for port in listed(item, "spec", "ports")),
             ready=len(counts.get(key_of(item), ())),
             selects=bool(item["spec"].get("selector")),
         )
@@ -249,18 +246,17 @@ def scopes(items: Sequence[Object]) -> Iterator[Scope]:
     """The Sidecars."""
     for item in items:
         namespace, name = key_of(item)
-        selector = item["spec"].get("workloadSelector") or {}
-        yield Scope(namespace, selector.get("labels") or {}, name)
+        yield Scope(namespace, mapping(item, "spec", "workloadSelector", "labels"), name)
 
 
 def routed(items: Sequence[Object]) -> frozenset[str]:
     """The hosts of all VirtualServices."""
-    return frozenset(host for item in items for host in item["spec"].get("hosts") or [])
+    return frozenset(host for item in items for host in listed(item, "spec", "hosts"))
 
 
 def mutual_tls(items: Sequence[Object]) -> str | None:
     """The mode of mutual TLS that holds for the whole mesh."""
     for item in items:
         if key_of(item)[0] == SYSTEM and "selector" not in item["spec"]:
-            return (item["spec"].get("mtls") or {}).get("mode")
+            return mapping(item, "spec", "mtls").get("mode")
     return None

@@ -12,7 +12,8 @@ from urllib.parse import quote
 from mesh.doctor.collect import metrics, objects
 from mesh.doctor.collect.api import Api, Refused
 from mesh.doctor.collect.exposition import Samples, parse
-from mesh.doctor.collect.objects import SYSTEM, Object
+from mesh.doctor.collect.objects import SYSTEM
+from mesh.doctor.collect.within import Object, labels, mapping
 from mesh.doctor.facts import Istiod, Key, Proxy, Region
 
 LISTS = {
@@ -72,7 +73,7 @@ class Asked:
             self.listed = {key: answer.result() for key, answer in asked.items()}
             found = roots.result()
         if found:
-            self.roots = (found[0].get("data") or {}).get("root-cert.pem", "").encode()
+            self.roots = mapping(found[0], "data").get("root-cert.pem", "").encode()
 
     def look(self) -> None:
         """Asks istiods and proxies for their metrics, once."""
@@ -84,7 +85,8 @@ class Asked:
         ]
         asked = [one for one in (*istiods, *proxies) if objects.key_of(one[0]) not in self.mute]
         with ThreadPoolExecutor(_WORKERS) as pool:
-            list(pool.map(lambda one: self._told(*one), asked))
+            for told in [pool.submit(self._told, *one) for one in asked]:
+                told.result()
         self.looked.set()
 
     @property
@@ -137,7 +139,7 @@ class Asked:
         return [
             pod
             for pod in objects.living(self.listed["pods"])
-            if pod["metadata"]["namespace"] == SYSTEM and (pod["metadata"].get("labels") or {}).get("app") == "istiod"
+            if pod["metadata"]["namespace"] == SYSTEM and labels(pod).get("app") == "istiod"
         ]
 
     def _told(self, pod: Object, port: int, path: str, wanted: Callable[[str], bool]) -> None:
@@ -153,10 +155,9 @@ class Asked:
 
     def _istiod(self, pod: Object) -> Istiod:
         looks = self._answers(objects.key_of(pod))
-        labels = pod["metadata"].get("labels") or {}
         return Istiod(
             pod=pod["metadata"]["name"],
-            revision=labels.get("istio.io/rev", "default"),
+            revision=labels(pod).get("istio.io/rev", "default"),
             ready=objects.ready(pod),
             memory_limit=objects.memory_limit(pod["spec"]["containers"][0]),
             metrics=metrics.istiod(looks[0], looks[-1]) if looks else None,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mesh.doctor.collect.within import listed, mapping
 from mesh.doctor.facts import Message, Sync, Unseen, Way
 
 PUSH = 1.0
@@ -152,11 +153,11 @@ def synced(text: str) -> dict[str, Sync]:
         return {}
     answer: dict[str, Any] = json.loads(text[start:])
     found: dict[str, Sync] = {}
-    for entry in answer.get("resources") or []:
-        metadata = entry["node"].get("metadata") or {}
+    for entry in listed(answer, "resources"):
+        metadata = mapping(entry, "node", "metadata")
         states = {
             _SYNC_KINDS[kind]: config.get("configStatus", "UNKNOWN")
-            for config in entry.get("genericXdsConfigs") or []
+            for config in listed(entry, "genericXdsConfigs")
             if (kind := config.get("typeUrl", "").rpartition(".")[2]) in _SYNC_KINDS
         }
         found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states)
