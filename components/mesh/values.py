@@ -266,20 +266,21 @@ def _mesh_config(mesh: MeshConfig, trust: TrustConfig, declared: Declared) -> Va
 
 
 _STATISTICS = (
-    "circuit_breakers.default.rq_open",
-    "circuit_breakers.default.rq_pending_open",
-    "outlier_detection.ejections_active",
-    "upstream_rq_completed",
-    "upstream_rq_retry",
+    ";.circuit_breakers.default.rq_open",
+    ";.circuit_breakers.default.rq_pending_open",
+    ";.outlier_detection.ejections_active",
+    ";.upstream_rq_completed",
+    ";.upstream_rq_retry",
 )
 """What proxies count of each destination besides Istio's standard metrics, which do not tell it: `python -m mesh doctor`
-reads it. Five numbers for each destination that a proxy knows, which a Sidecar scope keeps few."""
+reads it. Five numbers for each destination that a proxy knows, which a Sidecar scope keeps few. A destination's name ends
+with `;`: without it Envoy would keep each number again for requests sent twice, and by whether they left the mesh."""
 
 _STANDARD_STATISTICS = (
-    "membership_total",
-    "upstream_rq_active",
-    "upstream_rq_pending_overflow",
-    "upstream_rq_time",
+    ";.membership_total",
+    ";.upstream_rq_active",
+    ";.upstream_rq_pending_overflow",
+    ";.upstream_rq_time",
 )
 """What stands in for the standard metrics where Envoy lacks them."""
 

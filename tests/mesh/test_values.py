@@ -256,13 +256,13 @@ def test_proxies_count_what_becomes_of_requests_once_services_are_declared(tmp_p
 
     services = {"services": {"exam/api": PLAIN}, "gateways": {}}
     few = [
-        "circuit_breakers.default.rq_open",
-        "circuit_breakers.default.rq_pending_open",
-        "outlier_detection.ejections_active",
-        "upstream_rq_completed",
-        "upstream_rq_retry",
+        ";.circuit_breakers.default.rq_open",
+        ";.circuit_breakers.default.rq_pending_open",
+        ";.outlier_detection.ejections_active",
+        ";.upstream_rq_completed",
+        ";.upstream_rq_retry",
     ]
-    more = ["membership_total", "upstream_rq_active", "upstream_rq_pending_overflow", "upstream_rq_time"]
+    more = [";.membership_total", ";.upstream_rq_active", ";.upstream_rq_pending_overflow", ";.upstream_rq_time"]
     assert counted({}) is None
     assert counted({}, **services) == few
     assert counted({"dataPlane": "upstream-envoy"}, **services) == [*few, *more]
