@@ -272,8 +272,8 @@ _STATISTICS = (
     ";.upstream_rq_completed",
     ";.upstream_rq_retry",
 )
-"""What proxies count of each destination besides Istio's standard metrics, which do not tell it: `python -m mesh doctor`
-reads it. Five numbers for each destination that a proxy knows, which a Sidecar scope keeps few. A destination's name ends
+"""What proxies count of each destination, since Istio's standard metrics do not tell it: `python -m mesh doctor` reads
+it. Five numbers for each destination that a proxy knows, which a Sidecar scope keeps few. A destination's name ends
 with `;`: without it Envoy would keep each number again for requests sent twice, and by whether they left the mesh."""
 
 _STANDARD_STATISTICS = (

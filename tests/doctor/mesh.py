@@ -35,11 +35,16 @@ from tests.builders import authority, intermediate
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 """When the snapshot was taken; the certificates in it are of the day before."""
 
-YESTERDAY = NOW - timedelta(days=1) - datetime.now(UTC)
-"""From now on, as `tests.builders` counts it."""
+
+def at(moment: datetime) -> timedelta:
+    """From now on, as `tests.builders` counts the begin of a certificate."""
+    return moment - datetime.now(UTC)
+
+
+YESTERDAY = NOW - timedelta(days=1)
 
 END = NOW + timedelta(days=700)
-ROOT = authority("Root CA 1", begin=YESTERDAY)
+ROOT = authority("Root CA 1", begin=at(YESTERDAY))
 NAMES = ("use1", "usw2")
 API, WEB = "api.exam.svc.cluster.local", "web.exam.svc.cluster.local"
 
@@ -56,9 +61,9 @@ ROOTS = certificates(ROOT)
 @cache
 def chain(region: str) -> Certificates:
     """A workload's leaf, the region's intermediate and the root."""
-    between = intermediate(f"Intermediate CA {region}", ROOT, begin=YESTERDAY)
+    between = intermediate(f"Intermediate CA {region}", ROOT, begin=at(YESTERDAY))
     return certificates(
-        authority(f"leaf {region}", issuer=between, begin=YESTERDAY, lifetime=timedelta(hours=48), ca=False),
+        authority(f"leaf {region}", issuer=between, begin=at(YESTERDAY), lifetime=timedelta(hours=48), ca=False),
         between,
         ROOT,
     )
@@ -66,7 +71,9 @@ def chain(region: str) -> Certificates:
 
 @cache
 def public(host: str, days: int = 60) -> Certificates:
-    return certificates(authority(host, begin=YESTERDAY, lifetime=timedelta(days=days + 1), ca=False, hosts=(host,)))
+    return certificates(
+        authority(host, begin=at(YESTERDAY), lifetime=timedelta(days=days + 1), ca=False, hosts=(host,))
+    )
 
 
 def outputs(**changes: Any) -> MeshOutputs:

@@ -17,9 +17,9 @@ from tests.doctor.mesh import (
     END,
     NOW,
     ROOT,
-    YESTERDAY,
     Change,
     all_of,
+    at,
     certificates,
     chain,
     in_region,
@@ -56,9 +56,7 @@ def ingress(days: int = 60, refused: str = "") -> Change:
     return lambda snapshot: replace(snapshot, ingress={"use1": (door,)})
 
 
-EARLY = certificates(
-    intermediate("Intermediate CA use1", ROOT, begin=YESTERDAY + timedelta(days=1, minutes=10, seconds=30))
-)
+EARLY = certificates(intermediate("Intermediate CA use1", ROOT, begin=at(NOW + timedelta(minutes=10))))
 
 CASES: list[tuple[str, Change, list[str]]] = [
     (

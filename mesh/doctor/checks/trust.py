@@ -235,8 +235,10 @@ def clocks(snapshot: Snapshot) -> Iterator[Finding]:
     told |= {(name, ""): region.offset for name, region in snapshot.answering.items()}
     if not told:
         return
-    # This machine's own clock may be the wrong one: the middle of all is what each is held against.
-    middle = sorted(told.values())[len(told) // 2]
+    # This machine's own clock may be the wrong one: the middle of all is what each is held against. Where there are two
+    # middles it is the one nearer to this machine's.
+    ordered = sorted(told.values())
+    middle = min(ordered[(len(told) - 1) // 2], ordered[len(told) // 2], key=abs)
     for (name, node), offset in told.items():
         apart = abs(offset - middle)
         if apart <= snapshot.thresholds.clock_skew.seconds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import os
 import re
 import sys
@@ -168,6 +169,7 @@ def refused_configuration(lab: Lab) -> AbstractContextManager[None]:
         "kind": "EnvoyFilter",
         "metadata": {"name": "nobody-has-this", "namespace": UNDECLARED},
         "spec": {
+            "priority": 10,
             "workloadSelector": {"labels": {"app": FRONTEND.removeprefix("deploy/")}},
             "configPatches": [{"applyTo": "HTTP_FILTER", "match": match, "patch": patch}],
         },
@@ -178,16 +180,27 @@ def refused_configuration(lab: Lab) -> AbstractContextManager[None]:
 # Gateways and networks
 
 
-def without_address(lab: Lab) -> AbstractContextManager[None]:
+@contextmanager
+def without_address(lab: Lab) -> Generator[None]:
     """Asks for one that the pool does not have: the controller takes the former away."""
-    key = "metallb.universe.tf/loadBalancerIPs"
-    words = ("service", "-n", SYSTEM, EAST_WEST)
-    return patched(
-        lab[USW2].kubectl,
-        words,
-        {"metadata": {"annotations": {key: "192.0.2.1"}}},
-        {"metadata": {"annotations": {key: lab[USW2].east_west_address()}}},
-    )
+    site, key = lab[USW2], "metallb.universe.tf/loadBalancerIPs"
+    former = site.east_west_address()
+
+    def ask(address: str | None) -> None:
+        change = {"metadata": {"annotations": {key: address}}}
+        site.kubectl.run("patch", "service", "-n", SYSTEM, EAST_WEST, "--type=merge", "-p", json.dumps(change))
+
+    ask("192.0.2.1")
+    try:
+        yield
+    finally:
+        ask(former)
+        wait_for(
+            lambda: site.kubectl.load_balancer_address(SYSTEM, EAST_WEST) == former,
+            deadline=60,
+            what="the former address",
+        )
+        ask(None)
 
 
 def network(lab: Lab) -> AbstractContextManager[None]:
