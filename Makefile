@@ -11,7 +11,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-tenant lint prove bench generated schema reference
+.PHONY: help venv up down status test test-tenant lint doctor prove bench generated schema reference
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -46,6 +46,9 @@ lint: venv ## ruff and pyright
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m pyright
+
+doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
+	@. .lab/env && $(RUN) -m mesh doctor --stack local
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab

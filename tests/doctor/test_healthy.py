@@ -2,7 +2,18 @@
 
 import inspect
 
-from mesh.doctor.checks import CHECKS, drift, examine, gateways, performance, regions, trust, versions, webhooks
+from mesh.doctor.checks import (
+    CHECKS,
+    drift,
+    examine,
+    gateways,
+    performance,
+    proxies,
+    regions,
+    trust,
+    versions,
+    webhooks,
+)
 from mesh.doctor.findings import Severity
 from tests.doctor.mesh import all_of, healthy, in_region, lines, with_gateway
 
@@ -15,7 +26,7 @@ def test_every_check_is_run() -> None:
     """A public function of a module of checks that takes a snapshot alone is one, and none is left out."""
     written = {
         function
-        for module in (drift, gateways, performance, regions, trust, versions, webhooks)
+        for module in (drift, gateways, performance, proxies, regions, trust, versions, webhooks)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")

@@ -267,6 +267,46 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ],
     ),
     (
+        "a proxy that has just refused, by itself",
+        measured("web", rejected=1),
+        [
+            (
+                "fault proxy-rejects use1 web-1.exam: The proxy of exam/web refused the configuration that "
+                "istiod told it. It goes on with the former ones, and a pod that starts anew does not become "
+                "ready. See its log for what it refused; most often an EnvoyFilter or an extension that this "
+                "Envoy lacks."
+            ),
+        ],
+    ),
+    (
+        "a proxy that is cut off, by itself, and no right to ask istiod",
+        all_of(synced(Unseen("the credentials do not allow it", RIGHTS)), measured("web", connected=False)),
+        [
+            (
+                "fault proxy-cut-off use1 web-1.exam: The proxy of exam/web has no connection to istiod. It "
+                "goes on with what it last knew: removed endpoints get requests, and its certificate is not "
+                "renewed. See its log for why; delete the pod where it does not come back."
+            ),
+            (
+                "unseen sync-unseen use1 istiod: Which proxies are in sync was not seen: the credentials do "
+                "not allow it. Proxies that are cut off are found all the same, stale ones are not. Give them"
+                " the rights of docs/doctor.md."
+            ),
+        ],
+    ),
+    (
+        "nobody was asked",
+        all_of(lambda snapshot: replace(snapshot, sync={}), with_proxy("web", metrics=None)),
+        [
+            (
+                "warning proxy-silent use1 web-1.exam: The proxy of exam/web is ready and does not answer at "
+                "its port of metrics (15020). Nothing is known of its certificate, its memory and its "
+                "requests; it may hang. See its log; where the cluster's network forbids the API server this "
+                "port, allow it."
+            ),
+        ],
+    ),
+    (
         "pods without a proxy",
         in_region(bare=(("exam", "web-2"),)),
         [

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from mesh.doctor.checks import drift, gateways, performance, regions, trust, versions, webhooks
+from mesh.doctor.checks import drift, gateways, performance, proxies, regions, trust, versions, webhooks
 from mesh.doctor.facts import Snapshot
 from mesh.doctor.findings import ORDER, Finding
 
@@ -13,9 +13,9 @@ CHECKS: tuple[Check, ...] = (
     regions.nodes,
     regions.control_planes,
     regions.remotes,
-    regions.in_sync,
-    regions.bare,
-    regions.silent_proxies,
+    proxies.in_sync,
+    proxies.bare,
+    proxies.silent_proxies,
     gateways.gateways,
     gateways.networks,
     gateways.ways,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mesh.doctor.facts import Istiod, Region, Silent, Snapshot, Unseen
-from mesh.doctor.findings import Finding, fault, unseen, warning
+from mesh.doctor.findings import Finding, fault
 
 
 def silence(snapshot: Snapshot) -> Iterator[Finding]:
@@ -150,108 +150,3 @@ def _suspect(snapshot: Snapshot, region: Region) -> str | None:
     """The cluster that the log means, where it can be but one: it names none."""
     peers = [peer for peer in snapshot.stack.clusters if peer != region.name]
     return peers[0] if len(peers) == 1 else None
-
-
-def in_sync(snapshot: Snapshot) -> Iterator[Finding]:
-    """Proxies that do not have what istiod last told them."""
-    for name, said in snapshot.sync.items():
-        region = snapshot.answering.get(name)
-        if region is None or not region.serving:
-            continue
-        if isinstance(said, Unseen):
-            yield unseen(
-                "sync-unseen",
-                name,
-                "istiod",
-                cause=f"Which proxies are in sync was not seen: {said.cause}",
-                consequence="Proxies that are cut off are found all the same, stale ones are not",
-                cure=said.cure,
-                command=snapshot.istioctl(name, "proxy-status"),
-            )
-            continue
-        served = [each for each in snapshot.answering.values() if snapshot.control_plane(each.name) == name]
-        for each in served:
-            for proxy in each.proxies:
-                if not proxy.ready:
-                    continue
-                sync = said.get(proxy.key)
-                command = snapshot.istioctl(name, "proxy-status", f"{proxy.pod}.{proxy.namespace}")
-                behind = (
-                    {} if sync is None else {kind: state for kind, state in sync.states.items() if state == "STALE"}
-                )
-                wrong = {} if sync is None else {kind: state for kind, state in sync.states.items() if state == "ERROR"}
-                if sync is None and (proxy.metrics is None or not proxy.metrics.connected):
-                    yield fault(
-                        "proxy-cut-off",
-                        each.name,
-                        proxy.key,
-                        cause=f"The proxy of {proxy.workload} has no connection to istiod",
-                        consequence="It goes on with what it last knew: removed endpoints get requests, and its "
-                        "certificate is not renewed",
-                        cure="See its log for why; delete the pod where it does not come back",
-                        command=command,
-                    )
-                elif wrong:
-                    yield fault(
-                        "proxy-rejects",
-                        each.name,
-                        proxy.key,
-                        cause=f"The proxy of {proxy.workload} refused the {_listed(wrong)} that istiod told it",
-                        consequence="It goes on with the former ones, and a pod that starts anew does not become ready",
-                        cure="See its log for what it refused; most often an EnvoyFilter or an extension that this "
-                        "Envoy "
-                        "lacks",
-                        command=snapshot.kubectl(
-                            each.name, "logs", "-n", proxy.namespace, proxy.pod, "-c", "istio-proxy", "--tail=50"
-                        ),
-                    )
-                elif behind:
-                    yield fault(
-                        "proxy-stale",
-                        each.name,
-                        proxy.key,
-                        cause=f"The proxy of {proxy.workload} has not taken the {_listed(behind)} that istiod told it",
-                        consequence="It works with former ones: removed endpoints get requests, new rules do not hold",
-                        cure="See whether it is short of cpu or hangs; delete the pod where it does",
-                        command=command,
-                    )
-
-
-def _listed(kinds: dict[str, str]) -> str:
-    names = sorted(kinds)
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def bare(snapshot: Snapshot) -> Iterator[Finding]:
-    """Pods that run without a proxy where all should have one."""
-    for name, region in snapshot.answering.items():
-        for namespace, pod in region.bare:
-            yield fault(
-                "pod-without-proxy",
-                name,
-                f"{pod}.{namespace}",
-                cause=f"{pod} runs without a proxy, though its namespace {namespace} is injected",
-                consequence="Under strict mutual TLS nobody in the mesh takes its requests, and no policy holds for "
-                "those "
-                "that come to it",
-                cure="Delete the pod: it comes back with a proxy. Where it does not, see the webhooks",
-                command=snapshot.istioctl(name, "experimental", "check-inject", "-n", namespace, pod),
-            )
-
-
-def silent_proxies(snapshot: Snapshot) -> Iterator[Finding]:
-    """Proxies that are ready and do not say anything."""
-    for name, region in snapshot.answering.items():
-        for proxy in region.proxies:
-            if proxy.ready and proxy.metrics is None:
-                yield warning(
-                    "proxy-silent",
-                    name,
-                    proxy.key,
-                    cause=f"The proxy of {proxy.workload} is ready and does not answer at its port of metrics (15020)",
-                    consequence="Nothing is known of its certificate, its memory and its requests; it may hang",
-                    cure="See its log; where the cluster's network forbids the API server this port, allow it",
-                    command=snapshot.kubectl(
-                        name, "logs", "-n", proxy.namespace, proxy.pod, "-c", "istio-proxy", "--tail=50"
-                    ),
-                )
