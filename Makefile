@@ -13,7 +13,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -61,6 +61,9 @@ preview: venv ## What a stack would change, and what the policy pack says of it:
 
 policy: venv ## What the policy pack says of a stack: make policy STACK=prod
 	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
+
+doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
+	@. .lab/env && $(RUN) -m mesh doctor --stack local
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab

@@ -33,6 +33,8 @@ PROMISED = (
     "I2",  # failover and distribution between regions
     "K1",  # outputs as a contract
     "J2",  # previews that a policy pack judges
+    "L1",  # what is wrong with a mesh
+    "L2",  # what is wrong with its performance
 )
 
 PROMISED_IN_FULL = (
