@@ -92,7 +92,7 @@ def _too_early(news: Properties, before: Trust, wanted: Trust) -> str | None:
     step = f"`{news['phase']}`" if news["phase"] else "the end of the rotation"
     return (
         f"istio-mesh:trust.rotation: {step} is too early: {len(found)} of {count} proxies and the others would refuse "
-        f"each other's requests. They are {told(found)}. istiods tell proxies within two minutes of the `up` before: "
+        f"each other's requests. {told(found)}. istiods tell proxies within two minutes of the `up` before: "
         f"wait, and run again. For those that stay behind {_cure(before, wanted)}."
     )
 

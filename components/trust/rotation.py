@@ -87,7 +87,7 @@ def _reason(proxy: Proxy, known: Certificates, wanted: Trust) -> str:
 
 
 def told(found: Sequence[Behind]) -> str:
-    """Who is behind and why, each reason once: `without trust in CN=B: use1 a/b, use1 a/c and 7 more`."""
+    """Who is behind and why, each reason once: `Without trust in CN=B: use1 a/b, use1 a/c and 7 more`."""
     by_reason: dict[str, list[str]] = {}
     for each in found:
         by_reason.setdefault(each.why, []).append(each.proxy)
@@ -95,7 +95,8 @@ def told(found: Sequence[Behind]) -> str:
     for why, names in by_reason.items():
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         parts.append(f"{why}: {', '.join(names[:SHOWN])}{more}")
-    return "; ".join(parts)
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
 
 
 def name(root: x509.Certificate) -> str:
