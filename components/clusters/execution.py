@@ -41,8 +41,6 @@ def execute(connection: Connection, namespace: str, pod: str, container: str, co
             additional_headers={"Authorization": f"Bearer {token}"} if token else {},
             open_timeout=TIMEOUT,
             max_size=None,
-            # An API server is reached as every other question here reaches it.
-            proxy=None,
         ) as socket:
             return _read(socket, ends)
     except InvalidStatus as problem:

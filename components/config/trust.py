@@ -194,8 +194,8 @@ class RotationConfig(Model):
     """The next root, as it will stand in `root`; default: of a generated one the next generation."""
 
     reissue: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Raise by one to have every proxy ask for a new certificate at once, for those that still show one of the other
-    root; while both roots are trusted. It begins with 0."""
+    """Raise by one while both roots are trusted, and every proxy asks for a new certificate at once: for those that
+    still show one of the other root. It begins with 0."""
 
 
 class TrustConfig(Model):

@@ -56,10 +56,12 @@ class Proxy:
 
 def read_proxies(connection: Connection) -> list[Proxy]:
     """Every running proxy of the cluster, by name. Raises Unreachable where the cluster does not list its pods."""
-    pods = sorted(_running(connection))
+
+    def read(pod: tuple[str, str]) -> Proxy | None:
+        return _read(connection, *pod)
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda pod: _read(connection, *pod), pods)
-        return [proxy for proxy in found if proxy is not None]
+        return [proxy for proxy in pool.map(read, sorted(_running(connection))) if proxy is not None]
 
 
 def root_of(chain: Certificates, known: Certificates) -> x509.Certificate | None:

@@ -19,6 +19,9 @@ from components.trust.rotation import Behind, Trust, behind, cuts_off, is_step, 
 GUIDE = "docs/rotate-the-root.md"
 """The steps of a rotation, for a person."""
 
+_WHOLE = ""
+"""A fault of no one property: the engine else shows the property's value, which may be long."""
+
 _ON = {
     NONE: "Write the present root as it was, and begin with `trust.rotation.phase: trust-both`",
     "trust-both": "Write `sign-new` to go on, or take `rotation` out, with `root` as it was, to go back",
@@ -31,7 +34,7 @@ _ON = {
 class _RootBundleProvider(Provider):
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         reason = _refusal(_olds, news)
-        return CheckResult(news, [CheckFailure("bundle", reason)] if reason else [])
+        return CheckResult(news, [CheckFailure(_WHOLE, reason)] if reason else [])
 
     def create(self, props: Properties) -> CreateResult:
         return CreateResult("roots", dict(props))

@@ -26,6 +26,7 @@ class Api:
     """An API server that takes the one call; `answer` is what a container does."""
 
     def __init__(self) -> None:
+        self.address = ""
         self.asked: list[str] = []
         self.answer: Answer = lambda _: None
 

@@ -35,9 +35,11 @@ def properties(
     return {"bundle": certificates.bundle(trusts), "signer": signer, "phase": phase, "clusters": list(clusters)}
 
 
-def in_phase(phase: str, present: str = FIRST, following: str = SECOND, **changes: Any) -> dict[str, Any]:
+def in_phase(
+    phase: str, present: str = FIRST, following: str = SECOND, clusters: Sequence[dict[str, str]] = ()
+) -> dict[str, Any]:
     stage, both = STAGES[phase], (present, following)
-    return properties([both[place] for place in stage.trusts], both[stage.signs], phase, **changes)
+    return properties([both[place] for place in stage.trusts], both[stage.signs], phase, clusters)
 
 
 def reasons(before: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
@@ -217,16 +219,18 @@ def test_dropping_waits_for_every_proxy_to_show_a_new_certificate(seen: Look, cl
 
 
 def test_the_way_back_waits_likewise(seen: Look, cluster: dict[str, str]) -> None:
-    at = {"clusters": [cluster]}
+    at = [cluster]
     seen([proxy("exam/web", trusts=(1, 2), root=2)])
-    assert reasons(in_phase("sign-new", **at), in_phase("trust-both", **at)) == [], "all trust the former signer"
-    (said,) = reasons(in_phase("trust-both", **at), in_phase(NONE, **at))
+    assert reasons(in_phase("sign-new", clusters=at), in_phase("trust-both", clusters=at)) == [], (
+        "all trust the former signer"
+    )
+    (said,) = reasons(in_phase("trust-both", clusters=at), in_phase(NONE, clusters=at))
     assert said.startswith(
         "istio-mesh:trust.rotation: the end of the rotation is too early: 1 of 1 proxies and the others would refuse "
         "each other's requests. With a certificate of CN=Root 2: use1 exam/web."
     )
     seen([proxy("exam/web", trusts=(2,), root=2)])
-    (said,) = reasons(in_phase("sign-new", **at), in_phase("trust-both", **at))
+    (said,) = reasons(in_phase("sign-new", clusters=at), in_phase("trust-both", clusters=at))
     assert "Without trust in CN=Root 1: use1 exam/web" in said, "the root was dropped and is trusted again only since"
 
 
