@@ -1,5 +1,6 @@
 """The whole program on the recording engine: what there is, in what order, and for whom."""
 
+import base64
 import runpy
 from collections import Counter
 from itertools import permutations
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from components import resources
 from components.config import ConfigError
@@ -166,3 +168,25 @@ def test_the_page_on_the_way_through_the_program_has_every_component_and_file_of
     page = (PROGRAM.parent / "docs" / "architecture.md").read_text()
     files = {file.name for file in Path(resources.__path__[0]).glob("*.py")} - {"__init__.py"}
     assert [name for name in (*resources.__all__, *sorted(files)) if name not in page] == []
+
+
+def test_a_rotation_reaches_every_cluster_and_asks_the_proxies_of_all(tmp_path: Path) -> None:
+    """A remote cluster is told the roots by its primary, and has proxies that can be cut off like any others."""
+    values = stack(tmp_path, CLUSTERS[3])
+    values["clusters"][2]["primary"] = "use1"
+    done = run({**values, "trust": {**values["trust"], "rotation": {"phase": "sign-new"}}})
+    roots = done.outputs["mesh"]["rootCertificates"]
+    given = [secret for secret in done.of_type("Secret") if secret.inputs["metadata"]["name"] == "cacerts"]
+    assert {secret.provider for secret in given} == {"use1-provider", "usw2-provider"}
+    for secret in given:
+        data = {key: base64.b64decode(value).decode() for key, value in secret.inputs["data"].items()}
+        assert data["root-cert.pem"] == f"{roots}# reissue 1\n"
+        authority, (_, following) = (
+            x509.load_pem_x509_certificates(text.encode()) for text in (data["ca-cert.pem"], roots)
+        )
+        authority[0].verify_directly_issued_by(following)
+        assert data["cert-chain.pem"] == data["ca-cert.pem"]
+        assert {"trust-roots", "trust-root-2"} <= _all_before(done, secret.name)
+    webhook = done.named("euw1-control-plane-base").inputs["values"]["base"]["validationCABundle"]
+    assert base64.b64decode(webhook).decode() == roots
+    assert [cluster["name"] for cluster in done.named("trust-roots").inputs["clusters"]] == ["use1", "usw2", "euw1"]
