@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pulumi_kubernetes as kubernetes
 import yaml
+from istio_mesh_contract import Mesh, MeshOutputs, Token
 
 from tests import mocks
 from tests.builders import Yaml
@@ -56,3 +58,18 @@ def _beside(folder: Path) -> Iterator[None]:
 
 def _file(module: Any) -> Path:
     return Path(getattr(module, "__file__", None) or "/")
+
+
+def entered(mesh: Mesh, *clusters: str) -> dict[str, kubernetes.Provider]:
+    return {name: mesh.cluster(name).provider(Token(f"token-of-{name}")) for name in clusters or ("use1", "usw2")}
+
+
+def made(use: Callable[[Mesh], Any], outputs: Yaml | None = None, **options: Any) -> mocks.Recording:
+    """What a program makes that has the namespace `shop` in both clusters."""
+
+    def program() -> None:
+        mesh = MeshOutputs.from_stack(STACK)
+        mesh.namespace("shop", entered(mesh))
+        use(mesh)
+
+    return run(program, outputs, **options)
