@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from components import resources
 from components.config import ConfigError
 from tests import mocks
 from tests.builders import stack
@@ -183,3 +184,9 @@ def test_a_rotation_reaches_every_cluster_and_asks_the_proxies_of_all(tmp_path: 
     webhook = done.named("euw1-control-plane-base").inputs["values"]["base"]["validationCABundle"]
     assert base64.b64decode(webhook).decode() == roots
     assert [cluster["name"] for cluster in done.named("trust-roots").inputs["clusters"]] == ["use1", "usw2", "euw1"]
+
+
+def test_the_page_on_the_way_through_the_program_has_every_component_and_file_of_istios_resources() -> None:
+    page = (PROGRAM.parent / "docs" / "architecture.md").read_text()
+    files = {file.name for file in Path(resources.__path__[0]).glob("*.py")} - {"__init__.py"}
+    assert [name for name in (*resources.__all__, *sorted(files)) if name not in page] == []
