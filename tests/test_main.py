@@ -164,12 +164,6 @@ def test_nothing_is_made_when_the_configuration_has_a_fault(tmp_path: Path) -> N
         run(stack(tmp_path, mesh={"id": "Exam"}))
 
 
-def test_the_page_on_the_way_through_the_program_has_every_component_and_file_of_istios_resources() -> None:
-    page = (PROGRAM.parent / "docs" / "architecture.md").read_text()
-    files = {file.name for file in Path(resources.__path__[0]).glob("*.py")} - {"__init__.py"}
-    assert [name for name in (*resources.__all__, *sorted(files)) if name not in page] == []
-
-
 def test_a_rotation_reaches_every_cluster_and_asks_the_proxies_of_all(tmp_path: Path) -> None:
     """A remote cluster is told the roots by its primary, and has proxies that can be cut off like any others."""
     values = stack(tmp_path, CLUSTERS[3])
@@ -190,3 +184,9 @@ def test_a_rotation_reaches_every_cluster_and_asks_the_proxies_of_all(tmp_path: 
     webhook = done.named("euw1-control-plane-base").inputs["values"]["base"]["validationCABundle"]
     assert base64.b64decode(webhook).decode() == roots
     assert [cluster["name"] for cluster in done.named("trust-roots").inputs["clusters"]] == ["use1", "usw2", "euw1"]
+
+
+def test_the_page_on_the_way_through_the_program_has_every_component_and_file_of_istios_resources() -> None:
+    page = (PROGRAM.parent / "docs" / "architecture.md").read_text()
+    files = {file.name for file in Path(resources.__path__[0]).glob("*.py")} - {"__init__.py"}
+    assert [name for name in (*resources.__all__, *sorted(files)) if name not in page] == []

@@ -121,6 +121,7 @@ def test_no_default_stands_on_the_page_without_a_reason() -> None:
 
 
 NO_DECISIONS = {
+    "GeneratedRoot.generation": "where counting begins",
     "IntermediatesConfig.generation": "where counting begins",
     "RemoteTokensConfig.generation": "where counting begins",
     "MeshConfig.version": "the table of versions says it",
