@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.outputs import ClusterOutputs, MeshOutputs, ServiceOutputs
+from istio_mesh_contract.model import ClusterOutputs, MeshOutputs, ServiceOutputs
 from mesh.errors import MeshError
 
 __all__ = ["ClusterOutputs", "MeshOutputs", "ServiceOutputs", "of_engine", "of_file", "parsed"]
@@ -54,7 +54,7 @@ def parsed(text: str, source: str) -> MeshOutputs:
     """The outputs that `text` holds; `source` names it in errors. Raises MeshError."""
     try:
         values: Any = json.loads(text)
-        return MeshOutputs.model_validate(values)
+        return MeshOutputs.model_validate(values, extra="ignore")
     except ValueError as problem:
         raise MeshError(
             f"{source}: {_fault(problem)}. Without the outputs of a stack of this program nobody knows what should be "

@@ -85,8 +85,9 @@ def outputs(**changes: Any) -> MeshOutputs:
             "network": name,
             "apiServer": f"https://{name}.example.com:6443",
             "kubernetesVersion": "v1.35.4",
-            "ingress": {"address": ADDRESSES[name][0], "hosts": ["exam-platform.com"]},
-            "eastWestAddress": ADDRESSES[name][1],
+            "authentication": {"kind": "clientCertificate"},
+            "ingress": {"address": ADDRESSES[name][0]},
+            "eastWest": {"address": ADDRESSES[name][1]},
             "authorityExpiry": END.isoformat(),
         }
         for name in NAMES
@@ -94,17 +95,19 @@ def outputs(**changes: Any) -> MeshOutputs:
     services = {
         "exam/web": {
             "host": WEB,
-            "ports": {"http": 8080},
+            "ports": {"http": {"number": 8080, "protocol": "http"}},
             "versions": [],
             "clusters": ["use1", "usw2"],
+            "principal": "exam-platform.local/ns/exam/sa/web",
             "callers": [],
             "publicHosts": ["exam-platform.com"],
         },
         "exam/api": {
             "host": API,
-            "ports": {"http": 8080},
+            "ports": {"http": {"number": 8080, "protocol": "http"}},
             "versions": [],
             "clusters": ["use1", "usw2"],
+            "principal": "exam-platform.local/ns/exam/sa/api",
             "callers": ["exam/web"],
             "publicHosts": [],
         },
@@ -115,9 +118,17 @@ def outputs(**changes: Any) -> MeshOutputs:
         "rootCertificates": ROOT.certificate,
         "istioVersion": "1.31.0",
         "revision": "1-31",
-        "ingressAuthority": None,
     }
-    values = {"contractVersion": 1, "mesh": mesh, "clusters": clusters, "services": services, **changes}
+    gateways = {
+        "exam-platform.com": {
+            "host": "exam-platform.com",
+            "gateway": "istio-ingress/ingress",
+            "principal": "exam-platform.local/ns/istio-ingress/sa/istio-ingress",
+            "tls": {"minimumVersion": "1.2", "generated": False},
+        }
+    }
+    said = {"mesh": mesh, "clusters": clusters, "gateways": gateways, "services": services}
+    values = {"contractVersion": 1, **said, **changes}
     return MeshOutputs.model_validate(values)
 
 

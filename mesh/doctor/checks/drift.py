@@ -35,7 +35,7 @@ def _absent(snapshot: Snapshot, region: str, key: str) -> Finding:
 
 
 def _ports(snapshot: Snapshot, region: str, key: str, service: ServiceOutputs, found: Service) -> Iterator[Finding]:
-    lacking = {name: port for name, port in service.ports.items() if port not in found.ports}
+    lacking = {name: port.number for name, port in service.ports.items() if port.number not in found.ports}
     if not lacking:
         return
     namespace, _, name = key.partition("/")

@@ -101,7 +101,7 @@ def _without_pods(gateway: Gateway, role: Role) -> str:
 
 def _address(snapshot: Snapshot, region: str, role: Role) -> str | None:
     stack = snapshot.of_stack(region)
-    return stack.ingress.address if role == "ingress" else stack.east_west_address
+    return (stack.ingress if role == "ingress" else stack.east_west).host
 
 
 def networks(snapshot: Snapshot) -> Iterator[Finding]:

@@ -204,7 +204,7 @@ class _Rest:
         for service in self.stack.services.values():
             here = services.get(service.host)
             if gateway and name in service.clusters and here is not None and here.ready:
-                host, port, address = service.host, min(service.ports.values()), gateway[2]
+                host, port, address = service.host, min(port.number for port in service.ports.values()), gateway[2]
                 return lambda: doors.east_west(address, host, port, self._roots(self.stack.mesh.root_certificates))
         return None
 
@@ -214,7 +214,7 @@ class _Rest:
         asked = self.there[name]
         for gateway in objects.gateways(asked.listed["services"], asked.listed["pods"]):
             if gateway.role == "ingress" and gateway.addresses and gateway.ready:
-                hosts = self.stack.clusters[name].ingress.hosts
+                hosts = [host for host in self.stack.gateways if not host.startswith("*")]
                 return tuple(doors.ingress(gateway.addresses[0], host, roots) for host in hosts)
         return ()
 
