@@ -13,9 +13,6 @@ NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LOAD_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 
 END_OF_STANDARD_SUPPORT = {
-    "1.30": date(2025, 7, 23),
-    "1.31": date(2025, 11, 26),
-    "1.32": date(2026, 3, 23),
     "1.33": date(2026, 7, 29),
     "1.34": date(2026, 12, 2),
     "1.35": date(2027, 3, 27),

@@ -39,14 +39,19 @@ class Resource:
         Release, else the type token."""
         if self.type == RELEASE:
             return f"helm/{self.chart}"
-        if not self.type.startswith("kubernetes:"):
+        if not self.type.startswith("kubernetes:") or self._patch:
             return self.type
         _, module, kind = self.type.split(":", 2)
         version = self.properties.get("apiVersion")
         group = version.rpartition("/")[0] if isinstance(version, str) else module.rpartition("/")[0]
         said = self.properties.get("kind")
-        named = said if isinstance(said, str) else kind
-        return f"{group or 'core'}/{named.removesuffix('Patch')}"
+        return f"{group or 'core'}/{said if isinstance(said, str) else kind}"
+
+    @property
+    def _patch(self) -> bool:
+        """Whether it is a part of an object that somebody else makes: what it does not say may be said there."""
+        name = self.type.rpartition(":")[2]
+        return name.endswith("Patch") and name.removesuffix("Patch") == self.properties.get("kind")
 
     @property
     def chart(self) -> str:

@@ -194,3 +194,25 @@ new key ahead; one small request every five minutes costs nothing."""
 BLOCKED_JWKS_RANGES = ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "fd00:ec2::254/128")
 """The machine's own addresses and those of cloud metadata (AWS: 169.254.169.254, fd00:ec2::254): whoever may write a
 RequestAuthentication could let istiod ask there (istioctl analyze IST0175)."""
+
+# Policies.
+
+PRODUCTION_STACKS = ("prod", "production")
+"""Stacks that rules of production hold for: what a rehearsal may do without, such as a NAT gateway in each zone, costs
+money there and buys nothing."""
+
+REQUIRED_TAGS = ("owner", "environment", "costCentre")
+"""Whom to ask, what it is for, and who pays: a resource without one of them is nobody's, and stays for ever."""
+
+INGRESS_PORTS = (80, 443)
+"""What browsers come to, the first of them only to be sent to the second."""
+
+END_OF_SUPPORT = Duration.parse("90d")
+"""Notice before a version's support ends: a quarter is what it takes to upgrade clusters, nodes and mesh one region
+after the other."""
+
+MAX_SAMPLING = 10
+"""Percent of the requests that production may trace: ten times Istio's own default, enough to find a fault."""
+
+WITHOUT_INJECTION = ("kube-*", "istio-system", "istio-ingress")
+"""Namespaces of Kubernetes and of the mesh itself: their pods work without sidecars, and most not with them."""

@@ -12,6 +12,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from components.config.defaults import (
+    END_OF_SUPPORT,
+    INGRESS_PORTS,
+    MAX_SAMPLING,
+    PRODUCTION_STACKS,
+    REQUIRED_TAGS,
+    WITHOUT_INJECTION,
+)
 from components.config.faults import Fault, invalid
 from components.config.model import Model
 from components.config.values import Duration, Port, Written, shown
@@ -96,29 +104,25 @@ class ExemptionConfig(Model):
 class ParametersConfig(Model):
     """What policies compare with, where organisations differ."""
 
-    production_stacks: tuple[Annotated[str, Field(min_length=1, examples=["prod"])], ...] = ("prod", "production")
+    production_stacks: tuple[Annotated[str, Field(min_length=1, examples=["prod"])], ...] = PRODUCTION_STACKS
     """Names of stacks, or patterns, that policies for production are about; default `prod` and `production`."""
 
     registries: tuple[Annotated[str, Field(min_length=1, examples=["docker.io/istio"])], ...] = ()
     """Registries, with or without a path, that images may come from; default: any."""
 
-    tags: tuple[Annotated[str, Field(min_length=1, examples=["owner"])], ...] = ("owner", "environment", "costCentre")
+    tags: tuple[Annotated[str, Field(min_length=1, examples=["owner"])], ...] = REQUIRED_TAGS
     """Tags that every AWS resource has that can have one; default `owner`, `environment` and `costCentre`."""
 
-    ingress_ports: tuple[Port, ...] = (80, 443)
+    ingress_ports: tuple[Port, ...] = INGRESS_PORTS
     """Ports that may be open to the world; default 80 and 443."""
 
-    end_of_support: Duration = Duration.parse("90d")
+    end_of_support: Duration = END_OF_SUPPORT
     """Time before the end of a version's support from which it is warned about; default 90d."""
 
-    max_sampling: Percent = 10
+    max_sampling: Percent = MAX_SAMPLING
     """Share of the requests that may be traced in production, in percent; default 10."""
 
-    without_injection: tuple[Annotated[str, Field(min_length=1, examples=["observability"])], ...] = (
-        "kube-*",
-        "istio-system",
-        "istio-ingress",
-    )
+    without_injection: tuple[Annotated[str, Field(min_length=1, examples=["observability"])], ...] = WITHOUT_INJECTION
     """Namespaces, or patterns, that need no sidecars; default: those of Kubernetes and of the mesh itself."""
 
     services_elsewhere: tuple[Annotated[str, Field(min_length=1, examples=["*.exam.svc.cluster.local"])], ...] = ()

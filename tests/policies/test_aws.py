@@ -150,7 +150,7 @@ CASES: list[Case] = [
             (
                 "version: Kubernetes 1.29 is not among the versions that are known here. Whether and until when "
                 "EKS supports it cannot be told.\n"
-                "Mend it: take one of 1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36, or update the pack's table."
+                "Mend it: take one of 1.33, 1.34, 1.35, 1.36, or update the pack's table."
             ),
         ],
     ),

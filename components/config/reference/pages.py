@@ -78,6 +78,12 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     "ABSENT": ("MetricTagConfig.absent",),
     "JWKS_REFRESH": ("TuningConfig.jwks_refresh",),
     "BLOCKED_JWKS_RANGES": ("TuningConfig.blocked_jwks_ranges",),
+    "PRODUCTION_STACKS": ("ParametersConfig.production_stacks",),
+    "REQUIRED_TAGS": ("ParametersConfig.tags",),
+    "INGRESS_PORTS": ("ParametersConfig.ingress_ports",),
+    "END_OF_SUPPORT": ("ParametersConfig.end_of_support",),
+    "MAX_SAMPLING": ("ParametersConfig.max_sampling",),
+    "WITHOUT_INJECTION": ("ParametersConfig.without_injection",),
 }
 """The fields that a constant of defaults.py is the default of; the others cannot be set."""
 
