@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from previews.changes import Change, Difference, Kind
@@ -141,7 +143,10 @@ def test_a_mandatory_finding_is_never_taken_for_a_note() -> None:
 def test_a_failed_program_is_told_from_a_refusal_and_says_why() -> None:
     found = report("failed-program")
     assert found.mandatory == ()
-    assert Message("", "shop:broken is set.\n  Nothing can be sold. Take it out.") in found.errors
+    assert found.errors == (
+        Message("", "the password [secret] does not fit"),
+        Message("", "shop:broken is set.\n  Nothing can be sold. Take it out."),
+    )
 
 
 def test_a_secret_in_a_form_that_the_engine_does_not_look_for_is_masked() -> None:
@@ -164,7 +169,29 @@ def test_a_pack_that_does_not_start_fails_the_preview() -> None:
 
 def test_a_cluster_that_is_away_is_recognised() -> None:
     assert report("unreachable").says_unreached
-    assert not report("failed-program").says_unreached
+
+
+SAID = [
+    (
+        "cluster `use1` (context `a` of b): the API server at https://10.0.0.1 does not answer. Nothing can be read",
+        True,
+    ),
+    ("cluster `use1` (context `a` of b): the API server at https://10.0.0.1 refuses the credentials (401).", False),
+    ("there is no file .lab/kubeconfig-use1. The cluster cannot be reached. Mend the path.", False),
+    ("Get https://10.0.0.1/version: dial tcp 10.0.0.1:443: i/o timeout", True),
+]
+
+
+@pytest.mark.parametrize(("text", "unreached"), SAID)
+def test_a_fault_of_the_way_is_told_from_one_of_the_stack_file(text: str, unreached: bool) -> None:
+    assert replace(report("unchanged"), errors=(Message("", text),)).says_unreached is unreached
+
+
+def test_a_program_that_ended_without_a_word_is_an_error_all_the_same() -> None:
+    reader = Reader("prod")
+    text = "an unhandled error occurred: Program exited with non-zero exit code: 1"
+    reader.add(Event(diagnostic_event=Diagnostic(message=text, severity="error")))
+    assert reader.report().errors == (Message("", text),)
 
 
 def test_a_run_without_a_pack_does_not_pass() -> None:
