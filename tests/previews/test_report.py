@@ -23,6 +23,7 @@ VERDICTS = {
     "changed": (Verdict.PASSED, {Kind.REPLACE: 3, Kind.DELETE: 1, Kind.UPDATE: 1}, 2),
     "refused": (Verdict.REFUSED, {Kind.CREATE: 7}, 0),
     "refused-stack": (Verdict.REFUSED, {Kind.DELETE: 1}, 6),
+    "refused-by-our-pack": (Verdict.REFUSED, {Kind.CREATE: 7}, 0),
     "failed-program": (Verdict.FAILED, {}, 1),
     "failed-resource": (Verdict.FAILED, None, None),
     "failed-pack": (Verdict.FAILED, {}, 0),
@@ -103,6 +104,27 @@ def test_what_a_policy_could_not_judge_is_a_note_and_no_advice() -> None:
             "string value at .data.address can't be known during preview",
         ),
     )
+
+
+def test_our_packs_findings_notes_and_account_are_read() -> None:
+    found = report("refused-by-our-pack")
+    assert [finding.policy for finding in found.mandatory] == [
+        "istio-route-weights",
+        "stack-route-host",
+        "stack-route-subset",
+        "stack-route-subset",
+        "istio-route-timeout",
+    ]
+    assert (found.mandatory[0].what, found.mandatory[0].cure) == (
+        "spec.http[0].route: the weights add up to 90. Istio takes them for shares of their sum, and nobody sees what is "
+        "meant.",
+        "make them add up to 100, each given.",
+    )
+    assert [(note.policy, note.what) for note in found.notes] == [
+        ("kubernetes-plain-secret", "1 resource, for want of `data.address` of sign.")
+    ]
+    assert found.account.startswith("16 policies judged 16 times; 1 times not judged; 5 findings refused, ")
+    assert found.packs == ("istio-mesh",)
 
 
 def _of_pack(policy: str, message: str, level: str = "advisory") -> Event:
