@@ -32,8 +32,8 @@ SETTINGS = {"size": "4", "room": "cellar", "share": "10", "lamp": "true"}
 
 @dataclass(frozen=True)
 class Recording:
-    """One run: `changes` are laid over the settings, None takes one out; `deployed` is whether the stack is there. `pack`
-    is a folder beside the program, or `policies` for the project's own pack.
+    """One run: `changes` are laid over the settings, None takes one out; `deployed` is whether the stack is there.
+    `pack` is a folder beside the program, or `policies` for the project's own pack.
     """
 
     changes: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])

@@ -116,8 +116,8 @@ def test_our_packs_findings_notes_and_account_are_read() -> None:
         "istio-route-timeout",
     ]
     assert (found.mandatory[0].what, found.mandatory[0].cure) == (
-        "spec.http[0].route: the weights add up to 90. Istio takes them for shares of their sum, and nobody sees what is "
-        "meant.",
+        "spec.http[0].route: the weights add up to 90. Istio takes them for shares of their sum, and nobody sees what "
+        "is meant.",
         "make them add up to 100, each given.",
     )
     assert [(note.policy, note.what) for note in found.notes] == [
