@@ -89,7 +89,7 @@ def report_command(
     """One preview with the pack, as the summary of a workflow's job and the comment of a pull request."""
     with _sentences():
         github = GitHub.of(os.environ) if pull_request is not None else None
-        difference = costs.difference(engine.PROJECT, base)
+        difference = costs.difference(engine.PROJECT, stack, base)
         report = engine.preview(_target(stack, pack), _log if diff else None)
         _summarize(comment.comment(report, costs=difference, commit=commit, limit=comment.SUMMARY_LIMIT))
         if github and pull_request is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from previews.changes import Change, Difference, Kind
-from previews.costs import Costs
+from previews.costs import Costs, Row
 from previews.fitting import Section, fitted
 from previews.markdown import code, prose, shortened
 from previews.report import Finding, Message, Report, Verdict
@@ -183,15 +183,19 @@ def _costs(costs: Costs) -> Iterator[Section]:
     if not costs.rows:
         yield Section("### Costs\n\nThe cost tables do not change.")
         return
-    rows = [
-        f"| {prose(row.heading)} | {prose(row.name)} | {_cells(row.before)} | {_cells(row.after)} |"
-        for row in costs.rows
-    ]
-    yield Section("### Costs\n\n| table | row | before | now |\n|---|---|---|---|", rows, "rows", rank=4)
+    rows = [f"| {prose(row.heading)} | {prose(row.name)} | {_cells(row)} |" for row in costs.rows]
+    yield Section("### Costs\n\n| table | row | what differs |\n|---|---|---|", rows, "rows", rank=4)
 
 
-def _cells(cells: Sequence[str]) -> str:
-    return prose(", ".join(cells)) if cells else "none"
+def _cells(row: Row) -> str:
+    if row.before and row.after:
+        differing = [
+            column for column in {**row.before, **row.after} if row.before.get(column) != row.after.get(column)
+        ]
+        pairs = [(column, row.before.get(column, "none"), row.after.get(column, "none")) for column in differing]
+        return "<br>".join(f"{prose(column)}: {prose(old)} → {prose(new)}" for column, old, new in pairs)
+    cells = ", ".join(f"{column} {cell}" for column, cell in (row.before or row.after).items())
+    return f"{'gone' if row.before else 'new'}: {prose(cells)}"
 
 
 def _advisory(report: Report) -> Iterator[Section]:

@@ -6,7 +6,7 @@ The tables are made from the stack files and a dated list of prices, so their di
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,19 @@ PAGE = "docs/cost.md"
 
 @dataclass(frozen=True)
 class Row:
-    """A row that differs, of a table under some heading; before or after is empty where there is no such row."""
+    """A row that differs.
+
+    Attributes:
+        heading: What the table stands under.
+        name: The row's first cell.
+        before: Its other cells by column; empty where there was no such row.
+        after: Likewise now.
+    """
 
     heading: str
     name: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    before: Mapping[str, str]
+    after: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,8 @@ class Costs:
     rows: tuple[Row, ...] = ()
 
 
-def difference(project: Path, base: str | None) -> Costs:
-    """The rows of the cost page that differ from those of `base`, a commit or branch.
+def difference(project: Path, stack: str, base: str | None) -> Costs:
+    """The rows of the cost page that differ from those of `base`, a commit or branch; not those of other stacks.
 
     Raises:
         PreviewError: There is no such commit in this clone.
@@ -47,14 +54,16 @@ def difference(project: Path, base: str | None) -> Costs:
     page = project / PAGE
     if base is None or not page.is_file():
         return Costs()
-    return Costs(True, compare(_of_commit(project, base), page.read_text(encoding="utf-8")))
+    others = {file.name.split(".")[1] for file in project.glob("Pulumi.*.yaml")} - {stack}
+    rows = compare(_of_commit(project, base), page.read_text(encoding="utf-8"))
+    return Costs(True, tuple(row for row in rows if row.heading not in others))
 
 
 def compare(before: str, after: str) -> tuple[Row, ...]:
     """The rows of two pages' tables that differ."""
     old, new = dict(_rows(before)), dict(_rows(after))
     return tuple(
-        Row(key[0], key[1], old.get(key, ()), new.get(key, ()))
+        Row(key[0], key[1], old.get(key, {}), new.get(key, {}))
         for key in dict.fromkeys([*new, *old])
         if old.get(key) != new.get(key)
     )
@@ -74,20 +83,21 @@ def _of_commit(project: Path, base: str) -> str:
     )
 
 
-def _rows(page: str) -> Iterator[tuple[tuple[str, str, int], tuple[str, ...]]]:
-    """Rows by heading, first cell, and which of those with this first cell; the table's own head and line are none."""
-    heading, inside = "", False
+def _rows(page: str) -> Iterator[tuple[tuple[str, str, int], Mapping[str, str]]]:
+    """Rows by heading, first cell, and which of those with this first cell."""
+    heading = ""
+    columns: list[str] = []
     seen: Counter[tuple[str, str]] = Counter()
     for line in page.splitlines():
         if line.startswith("#"):
             heading = line.lstrip("#").strip()
-        if not line.lstrip().startswith("|"):
-            inside = False
+        if not line.startswith("|"):
+            columns = []
             continue
-        if not inside:
-            inside = True
-            continue
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
-        if not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
+        cells = [cell.strip().strip("*") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+        if not columns:
+            columns = cells
+        elif not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
             seen[heading, cells[0]] += 1
-            yield (heading, cells[0], seen[heading, cells[0]]), tuple(cells[1:])
+            values = {column: cell for column, cell in zip(columns[1:], cells[1:], strict=False) if cell}
+            yield (heading, cells[0], seen[heading, cells[0]]), values

@@ -93,7 +93,12 @@ class Report:
         return any(_UNREACHED.search(message.text) for message in (*self.errors, *self.warnings))
 
 
-_UNREACHED = re.compile(r"unreachable|cannot be reached|connection refused|no such host|i/o timeout", re.IGNORECASE)
+_UNREACHED = re.compile(
+    r"unreachable cluster|cluster is unreachable|the API server at \S+ (?!refuses|shows|knows|answers|was not asked)"
+    r"|connection refused|no such host|i/o timeout",
+    re.IGNORECASE,
+)
+"""In the words of the provider, of this project's own check of existing clusters, and of Go's network library."""
 
 
 _ABANDONED = re.compile(r"^can't run policy '[^']*' from policy pack '[^']*' during preview: (?P<why>.*)", re.DOTALL)
@@ -106,6 +111,9 @@ _ACCOUNT = "policies-report"
 
 _GENERAL = ("preview failed", "update failed", "refresh failed")
 """What the engine says after the cause, of the run as a whole."""
+
+_ENDED = re.compile(r"^an unhandled error occurred: Program exited with non-zero exit code: \d+$")
+"""What it says besides of a program that has said its fault."""
 
 _COLOURS = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*[mK]")
 
@@ -184,7 +192,7 @@ class Reader:
             mandatory=findings.get("mandatory", ()),
             advisory=findings.get("advisory", ()),
             notes=findings.get("note", ()),
-            errors=messages.get("error", ()),
+            errors=_causes(messages.get("error", ())),
             warnings=messages.get("warning", ()),
             ways=tuple(self._ways.values()),
             account=mask.text(self._account),
@@ -279,6 +287,10 @@ class Reader:
 
     def _looked(self, summary: PolicySummary) -> None:
         self._policies.update(summary.passed, summary.failed)
+
+
+def _causes(errors: tuple[Message, ...]) -> tuple[Message, ...]:
+    return tuple(error for error in errors if not _ENDED.match(error.text)) or errors
 
 
 def _plain(text: str) -> str:

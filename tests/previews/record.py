@@ -22,6 +22,7 @@ import yaml
 from lab import tools
 
 RECORDED = Path(__file__).parent / "recorded"
+OWN_PACK = Path(__file__).parents[2] / "policies"
 PASSWORD, OTHER = "correct-horse-battery", "staple & `horse`|_2"
 """Secrets of the program that is recorded: none of them may ever be shown."""
 
@@ -31,7 +32,9 @@ SETTINGS = {"size": "4", "room": "cellar", "share": "10", "lamp": "true"}
 
 @dataclass(frozen=True)
 class Recording:
-    """One run: `changes` are laid over the settings, None takes one out; `deployed` is whether the stack is there."""
+    """One run: `changes` are laid over the settings, None takes one out; `deployed` is whether the stack is there.
+    `pack` is a folder beside the program, or `policies` for the project's own pack.
+    """
 
     changes: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     deployed: bool = True
@@ -47,6 +50,7 @@ RECORDINGS: Mapping[str, Recording] = {
     "changed": Recording({"room": "attic", "size": "5", "share": "50", "lamp": None}, password=OTHER),
     "refused": Recording({"lost": "10", "open": "always"}, deployed=False),
     "refused-stack": Recording({"small": "true"}),
+    "refused-by-our-pack": Recording({"lost": "10"}, deployed=False, pack="policies"),
     "failed-program": Recording({"broken": "true"}),
     "failed-resource": Recording({"size": "13"}),
     "failed-pack": Recording(pack="broken"),
@@ -122,11 +126,12 @@ class Bench:
             assert up.returncode == 0, up.stdout
         self.configure(name, recording.password, recording.changes)
         log = self.folder / f"{name}.jsonl"
-        pack = ["--policy-pack", str(self.folder / recording.pack)] if recording.pack else []
+        folder = OWN_PACK if recording.pack == OWN_PACK.name else self.folder / (recording.pack or "")
+        pack = ["--policy-pack", str(folder)] if recording.pack else []
         replicas = "9" if name == "drift" else "1"
         run = self.pulumi(*recording.verb, "--event-log", str(log), *pack, stack=name, REPLICAS=replicas)
         lines = [line for line in log.read_text().splitlines() if recording.debug or not _debug(json.loads(line))]
-        text = "\n".join(lines).replace(str(self.folder), "/recorded").replace(str(Path.cwd()), "/clone")
+        text = "\n".join(lines).replace(str(self.folder), "/recorded").replace(str(OWN_PACK.parent), "/clone")
         (RECORDED / f"{name}.jsonl").write_text(text + "\n")
         print(f"{name}: exit code {run.returncode}, {len(lines)} events", file=sys.stderr)  # noqa: T201
 

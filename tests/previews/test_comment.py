@@ -48,9 +48,11 @@ CHANGED = """\
 
 ### Costs
 
-| table | row | before | now |
-|---|---|---|---|
-| prod | NAT gateways | $ 98 | $ 131 |
+| table | row | what differs |
+|---|---|---|
+| prod | NAT gateway of `use1` | Count: 1 → 2<br>A month: 32.85 → 65.70 |
+| prod | Key | gone: Count 2, A month 2.00 |
+| prod | Endpoint | new: A month 7.30 |
 
 <details><summary>Not judged before the update: 1</summary>
 
@@ -70,9 +72,13 @@ secrets never.</sub>
 
 
 def test_the_whole_comment_on_a_change() -> None:
-    costs = Costs(True, (Row("prod", "NAT gateways", ("$ 98",), ("$ 131",)),))
+    rows = (
+        Row("prod", "NAT gateway of `use1`", {"Count": "1", "A month": "32.85"}, {"Count": "2", "A month": "65.70"}),
+        Row("prod", "Key", {"Count": "2", "A month": "2.00"}, {}),
+        Row("prod", "Endpoint", {}, {"A month": "7.30"}),
+    )
     found = replace(report("changed", stack="prod"), seconds=2)
-    assert comment(found, costs=costs, commit="abc1234") == CHANGED
+    assert comment(found, costs=Costs(True, rows), commit="abc1234") == CHANGED
 
 
 def test_a_refusal_says_what_is_to_be_mended_before_all_else() -> None:

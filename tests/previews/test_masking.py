@@ -105,7 +105,7 @@ def test_the_environments_secrets_are_found_by_their_names() -> None:
         "GITHUB_TOKEN": "token",
         "SSH_KEY": "key",
         "KEYBOARD": "qwerty",
-        "HOME": "/root",
+        "HOME": "/home/me",
         "TOKEN_FILE": "/run/token",
         "USE_TOKENS": "true",
         "SECRETS_PORT": "8200",

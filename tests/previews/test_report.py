@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from previews.changes import Change, Difference, Kind
@@ -21,6 +23,7 @@ VERDICTS = {
     "changed": (Verdict.PASSED, {Kind.REPLACE: 3, Kind.DELETE: 1, Kind.UPDATE: 1}, 2),
     "refused": (Verdict.REFUSED, {Kind.CREATE: 7}, 0),
     "refused-stack": (Verdict.REFUSED, {Kind.DELETE: 1}, 6),
+    "refused-by-our-pack": (Verdict.REFUSED, {Kind.CREATE: 7}, 0),
     "failed-program": (Verdict.FAILED, {}, 1),
     "failed-resource": (Verdict.FAILED, None, None),
     "failed-pack": (Verdict.FAILED, {}, 0),
@@ -103,6 +106,27 @@ def test_what_a_policy_could_not_judge_is_a_note_and_no_advice() -> None:
     )
 
 
+def test_our_packs_findings_notes_and_account_are_read() -> None:
+    found = report("refused-by-our-pack")
+    assert [finding.policy for finding in found.mandatory] == [
+        "istio-route-weights",
+        "stack-route-host",
+        "stack-route-subset",
+        "stack-route-subset",
+        "istio-route-timeout",
+    ]
+    assert (found.mandatory[0].what, found.mandatory[0].cure) == (
+        "spec.http[0].route: the weights add up to 90. Istio takes them for shares of their sum, and nobody sees what "
+        "is meant.",
+        "make them add up to 100, each given.",
+    )
+    assert [(note.policy, note.what) for note in found.notes] == [
+        ("kubernetes-plain-secret", "1 resource, for want of `data.address` of sign.")
+    ]
+    assert found.account.startswith("16 policies judged 16 times; 1 times not judged; 5 findings refused, ")
+    assert found.packs == ("istio-mesh",)
+
+
 def _of_pack(policy: str, message: str, level: str = "advisory") -> Event:
     event = PolicyEvent(
         message=f"<{{%fg 13%}}>{message}<{{%reset%}}>\n",
@@ -141,7 +165,10 @@ def test_a_mandatory_finding_is_never_taken_for_a_note() -> None:
 def test_a_failed_program_is_told_from_a_refusal_and_says_why() -> None:
     found = report("failed-program")
     assert found.mandatory == ()
-    assert Message("", "shop:broken is set.\n  Nothing can be sold. Take it out.") in found.errors
+    assert found.errors == (
+        Message("", "the password [secret] does not fit"),
+        Message("", "shop:broken is set.\n  Nothing can be sold. Take it out."),
+    )
 
 
 def test_a_secret_in_a_form_that_the_engine_does_not_look_for_is_masked() -> None:
@@ -164,7 +191,29 @@ def test_a_pack_that_does_not_start_fails_the_preview() -> None:
 
 def test_a_cluster_that_is_away_is_recognised() -> None:
     assert report("unreachable").says_unreached
-    assert not report("failed-program").says_unreached
+
+
+SAID = [
+    (
+        "cluster `use1` (context `a` of b): the API server at https://10.0.0.1 does not answer. Nothing can be read",
+        True,
+    ),
+    ("cluster `use1` (context `a` of b): the API server at https://10.0.0.1 refuses the credentials (401).", False),
+    ("there is no file .lab/kubeconfig-use1. The cluster cannot be reached. Mend the path.", False),
+    ("Get https://10.0.0.1/version: dial tcp 10.0.0.1:443: i/o timeout", True),
+]
+
+
+@pytest.mark.parametrize(("text", "unreached"), SAID)
+def test_a_fault_of_the_way_is_told_from_one_of_the_stack_file(text: str, unreached: bool) -> None:
+    assert replace(report("unchanged"), errors=(Message("", text),)).says_unreached is unreached
+
+
+def test_a_program_that_ended_without_a_word_is_an_error_all_the_same() -> None:
+    reader = Reader("prod")
+    text = "an unhandled error occurred: Program exited with non-zero exit code: 1"
+    reader.add(Event(diagnostic_event=Diagnostic(message=text, severity="error")))
+    assert reader.report().errors == (Message("", text),)
 
 
 def test_a_run_without_a_pack_does_not_pass() -> None:
