@@ -14,6 +14,7 @@ import pytest
 from mesh.doctor.checks import examine
 from mesh.doctor.collect import Access, Options, gather
 from mesh.doctor.collect.api import Right, offset, right_of
+from mesh.doctor.collect.tools import still
 from mesh.doctor.facts import Region, Silent, Snapshot, Sync, Unseen, Way
 from mesh.doctor.thresholds import Thresholds
 from tests.doctor.cluster import Cluster, serving
@@ -116,7 +117,9 @@ def test_a_healthy_mesh_is_seen_whole(tmp_path: Path, tools: Tools) -> None:
     ]
     assert {proxy.kind for proxy in use1.proxies if proxy.namespace != "exam"} == {"gateway"}
     assert all(proxy.metrics is not None and proxy.metrics.clusters == 58 for proxy in use1.proxies)
-    assert snapshot.sync["use1"] == {proxy: Sync("1.31.0", {"listeners": "SYNCED"}) for proxy in PROXIES}
+    assert snapshot.sync["use1"] == {
+        proxy: Sync("1.31.0", {"listeners": "SYNCED"}, {"listeners": ""}) for proxy in PROXIES
+    }
     assert snapshot.ways[("use1", "usw2")] == Way("203.0.113.2:15021")
 
 
@@ -229,6 +232,20 @@ def test_one_that_is_stale_once_is_asked_again(tmp_path: Path, tools: Tools) -> 
     snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
     assert found(snapshot) == [f"proxy-stale {name}" for name in NAMES for _ in PROXIES]
     assert time.monotonic() - begun > 1
+
+
+def test_what_is_being_pushed_is_not_stale() -> None:
+    def said(state: str, sent: str) -> dict[str, Sync]:
+        return {"web-1.exam": Sync("1.31.0", {"routes": state, "listeners": "ERROR"}, {"routes": sent})}
+
+    def after(first: dict[str, Sync], second: dict[str, Sync]) -> str:
+        return still(first, second)["web-1.exam"].states["routes"]
+
+    assert after(said("STALE", "12:00:01"), said("STALE", "12:00:01")) == "STALE"
+    assert after(said("STALE", "12:00:01"), said("STALE", "12:00:02")) == "SYNCED", "it took the former meanwhile"
+    assert after(said("SYNCED", "12:00:01"), said("STALE", "12:00:02")) == "SYNCED"
+    assert after({}, said("STALE", "12:00:02")) == "SYNCED"
+    assert still({}, said("STALE", ""))["web-1.exam"].states["listeners"] == "ERROR"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mesh.doctor.collect.within import listed, mapping
@@ -68,13 +68,13 @@ class Tools:
         return [name for name in names if name not in OF_SECRETS] or _failed(done, "istioctl analyze --list-analyzers")
 
     def sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
-        """What the istiods of a cluster say of their proxies. One is stale that is so twice: a push takes a moment."""
+        """What the istiods of a cluster say of their proxies. Stale is what is so twice: a push takes a moment."""
         first = self._sync(cluster)
         if isinstance(first, Unseen) or not any(map(stale, first.values())):
             return first
         time.sleep(PUSH)
         second = self._sync(cluster)
-        return first if isinstance(second, Unseen) else second
+        return first if isinstance(second, Unseen) else still(first, second)
 
     def _sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
         done = self._run(["istioctl", "--context", self.contexts[cluster], "proxy-status", "-o", "json"])
@@ -125,6 +125,22 @@ def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
     return Unseen(f"`{name}` failed: {said[-300:]}", "Run it by hand, and mend what it says")
 
 
+def still(first: Mapping[str, Sync], second: Mapping[str, Sync]) -> dict[str, Sync]:
+    """What was said the second time, where only that is stale which was so before and has been sent nothing since."""
+
+    def settled(proxy: str, sync: Sync) -> Sync:
+        before = first.get(proxy)
+        moving = {
+            kind: "SYNCED"
+            for kind, state in sync.states.items()
+            if state == "STALE"
+            and (before is None or before.states.get(kind) != state or before.sent.get(kind) != sync.sent.get(kind))
+        }
+        return replace(sync, states={**sync.states, **moving})
+
+    return {proxy: settled(proxy, sync) for proxy, sync in second.items()}
+
+
 def stale(sync: Sync) -> bool:
     """Whether a proxy has not taken something yet."""
     return "STALE" in sync.states.values()
@@ -155,12 +171,14 @@ def synced(text: str) -> dict[str, Sync]:
     found: dict[str, Sync] = {}
     for entry in listed(answer, "resources"):
         metadata = mapping(entry, "node", "metadata")
-        states = {
-            _SYNC_KINDS[kind]: config.get("configStatus", "UNKNOWN")
+        configs = {
+            _SYNC_KINDS[kind]: config
             for config in listed(entry, "genericXdsConfigs")
             if (kind := config.get("typeUrl", "").rpartition(".")[2]) in _SYNC_KINDS
         }
-        found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states)
+        states = {kind: config.get("configStatus", "UNKNOWN") for kind, config in configs.items()}
+        sent = {kind: config.get("lastUpdated", "") for kind, config in configs.items()}
+        found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states, sent)
     return found
 
 
