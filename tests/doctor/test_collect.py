@@ -37,7 +37,7 @@ class Tools:
 
     def says(self, name: str, answers: Mapping[str, tuple[str, str, int]]) -> None:
         """`answers`: what is printed on both streams, and the exit status, by a word of the command."""
-        lines = ["#!/bin/sh", 'case "$*" in']
+        lines = ["#!/bin/sh", f"echo \"$*\" >> '{self.folder}/{name}.log'", 'case "$*" in']
         for number, (word, (out, err, code)) in enumerate(answers.items()):
             for stream, text in (("out", out), ("err", err)):
                 (self.folder / f"{name}-{number}.{stream}").write_text(text)
@@ -47,6 +47,10 @@ class Tools:
         file = self.folder / name
         file.write_text("\n".join(lines) + "\n")
         file.chmod(0o755)
+
+    def asked(self, name: str) -> list[str]:
+        """The words of every run."""
+        return (self.folder / f"{name}.log").read_text().splitlines()
 
 
 def sync(*proxies: str, state: str = "SYNCED") -> str:
@@ -147,6 +151,9 @@ def test_a_region_that_does_not_answer_stops_no_other(tmp_path: Path, tools: Too
     assert isinstance(snapshot.regions["usw2"], Silent)
     assert snapshot.regions["usw2"].cause == "does not answer (Connection refused)"
     assert found(snapshot) == ["region-silent usw2"]
+    (analysed,) = [line for line in tools.asked("istioctl") if " analyze -A " in line]
+    # Without any it would read the remote secrets, and wait for the region that is silent.
+    assert analysed.endswith("--remote-contexts use1")
 
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path, tools: Tools) -> None:

@@ -49,8 +49,9 @@ class Tools:
             return analyzers
         words = ["analyze", "-A", "--revision", revision, "-o", "json", "--color=false"]
         words += [word for name in analyzers for word in ("--analyzer", name)]
-        # Where none is named, istioctl takes the addresses and tokens of the remote secrets.
-        words += [word for peer in peers for word in ("--remote-contexts", self.contexts[peer])]
+        # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. Its own cluster
+        # beside itself differs in nothing.
+        words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
         done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
             return done
@@ -115,7 +116,10 @@ class Tools:
         except FileNotFoundError:
             return Unseen(f"there is no `{command[0]}` on PATH", f"Install {command[0]}")
         except subprocess.TimeoutExpired:
-            return Unseen(f"`{name}` did not end in time", "Raise `--deadline`, or see why it is slow")
+            return Unseen(
+                f"`{name}` did not end in time",
+                "Raise `--deadline`, or see whether a right of docs/doctor.md is missing: istioctl then waits",
+            )
 
 
 def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
