@@ -49,8 +49,8 @@ class Tools:
             return analyzers
         words = ["analyze", "-A", "--revision", revision, "-o", "json", "--color=false"]
         words += [word for name in analyzers for word in ("--analyzer", name)]
-        # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. Its own cluster
-        # beside itself differs in nothing.
+        # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster beside
+        # itself differs in nothing.
         words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
         done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
@@ -116,10 +116,9 @@ class Tools:
         except FileNotFoundError:
             return Unseen(f"there is no `{command[0]}` on PATH", f"Install {command[0]}")
         except subprocess.TimeoutExpired:
-            return Unseen(
-                f"`{name}` did not end in time",
-                "Raise `--deadline`, or see whether a right of docs/doctor.md is missing: istioctl then waits",
-            )
+            # Without a right to watch, istioctl waits for ever.
+            cure = "Raise `--deadline`; see whether it has the rights of docs/doctor.md"
+            return Unseen(f"`{name}` did not end in time", cure)
 
 
 def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
