@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mesh.doctor.collect.within import listed, mapping
@@ -40,7 +40,6 @@ class Tools:
     environment: Mapping[str, str]
     contexts: Mapping[str, str]
     deadline: float
-    ran: list[Sequence[str]] = field(default_factory=list[Sequence[str]])
 
     def analyse(self, cluster: str, peers: Sequence[str], revision: str) -> tuple[Message, ...] | Unseen:
         """Istio's analysis of the objects of one control plane, with the Services of all clusters in sight."""
@@ -49,8 +48,8 @@ class Tools:
             return analyzers
         words = ["analyze", "-A", "--revision", revision, "-o", "json", "--color=false"]
         words += [word for name in analyzers for word in ("--analyzer", name)]
-        # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster beside
-        # itself differs in nothing.
+        # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster
+        # beside itself differs in nothing.
         words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
         done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
@@ -106,7 +105,6 @@ class Tools:
         return _failed(done, "kubectl exec")
 
     def _run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str] | Unseen":
-        self.ran.append(command)
         name = " ".join(word for word in command[:4] if not word.startswith("-"))
         left = self.deadline - time.monotonic()
         try:
