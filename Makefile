@@ -63,6 +63,7 @@ policy: venv ## What the policy pack says of a stack: make policy STACK=prod
 	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
 
 doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
+	@test -f .lab/env || { echo "No lab is running here: make up." >&2; exit 1; }
 	@. .lab/env && $(RUN) -m mesh doctor --stack local
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones

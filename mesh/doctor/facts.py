@@ -63,7 +63,7 @@ class IstiodMetrics:
     root_until: datetime | None
     memory: float
     push: Distribution | None
-    """From a change until the proxies have it; None where there was none."""
+    """From a change until the proxies have it, of those within the time looked at; None where there was none."""
 
     queue: Distribution | None
     """That proxies waited for their turn."""
@@ -309,6 +309,9 @@ class Sync:
     version: str
     states: Mapping[str, str]
     """By kind of configuration: `SYNCED`, `STALE`, `ERROR`, `NOT_SENT`."""
+
+    sent: Mapping[str, str] = field(default_factory=dict[str, str])
+    """When each kind was last sent, as istiod writes it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A cluster's API server for tests: it answers what it was given over HTTP, and notes what it was asked."""
+"""A cluster's API server for tests: it answers what it was given, over HTTP."""
 
 import base64
 import email.utils
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -57,7 +57,6 @@ class Cluster:
     mute: frozenset[str] = frozenset()
     silence: float = 4.0
     log: str = ""
-    asked: list[str] = field(default_factory=list[str])
 
     def answer(self, path: str) -> str | None:
         """The body at a path; None where there is nothing."""
@@ -181,7 +180,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         cluster = cast(Any, self.server).cluster
-        cluster.asked.append(self.path)
         if any(part in self.path for part in cluster.mute):
             time.sleep(cluster.silence)
         body = cluster.answer(self.path)

@@ -14,6 +14,7 @@ import pytest
 from mesh.doctor.checks import examine
 from mesh.doctor.collect import Access, Options, gather
 from mesh.doctor.collect.api import Right, offset, right_of
+from mesh.doctor.collect.tools import still
 from mesh.doctor.facts import Region, Silent, Snapshot, Sync, Unseen, Way
 from mesh.doctor.thresholds import Thresholds
 from tests.doctor.cluster import Cluster, serving
@@ -36,7 +37,7 @@ class Tools:
 
     def says(self, name: str, answers: Mapping[str, tuple[str, str, int]]) -> None:
         """`answers`: what is printed on both streams, and the exit status, by a word of the command."""
-        lines = ["#!/bin/sh", 'case "$*" in']
+        lines = ["#!/bin/sh", f"echo \"$*\" >> '{self.folder}/{name}.log'", 'case "$*" in']
         for number, (word, (out, err, code)) in enumerate(answers.items()):
             for stream, text in (("out", out), ("err", err)):
                 (self.folder / f"{name}-{number}.{stream}").write_text(text)
@@ -46,6 +47,10 @@ class Tools:
         file = self.folder / name
         file.write_text("\n".join(lines) + "\n")
         file.chmod(0o755)
+
+    def asked(self, name: str) -> list[str]:
+        """The words of every run."""
+        return (self.folder / f"{name}.log").read_text().splitlines()
 
 
 def sync(*proxies: str, state: str = "SYNCED") -> str:
@@ -116,7 +121,9 @@ def test_a_healthy_mesh_is_seen_whole(tmp_path: Path, tools: Tools) -> None:
     ]
     assert {proxy.kind for proxy in use1.proxies if proxy.namespace != "exam"} == {"gateway"}
     assert all(proxy.metrics is not None and proxy.metrics.clusters == 58 for proxy in use1.proxies)
-    assert snapshot.sync["use1"] == {proxy: Sync("1.31.0", {"listeners": "SYNCED"}) for proxy in PROXIES}
+    assert snapshot.sync["use1"] == {
+        proxy: Sync("1.31.0", {"listeners": "SYNCED"}, {"listeners": ""}) for proxy in PROXIES
+    }
     assert snapshot.ways[("use1", "usw2")] == Way("203.0.113.2:15021")
 
 
@@ -144,6 +151,9 @@ def test_a_region_that_does_not_answer_stops_no_other(tmp_path: Path, tools: Too
     assert isinstance(snapshot.regions["usw2"], Silent)
     assert snapshot.regions["usw2"].cause == "does not answer (Connection refused)"
     assert found(snapshot) == ["region-silent usw2"]
+    (analysed,) = [line for line in tools.asked("istioctl") if " analyze -A " in line]
+    # Without any it would read the remote secrets, and wait for the region that is silent.
+    assert analysed.endswith("--remote-contexts use1")
 
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path, tools: Tools) -> None:
@@ -229,6 +239,20 @@ def test_one_that_is_stale_once_is_asked_again(tmp_path: Path, tools: Tools) -> 
     snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
     assert found(snapshot) == [f"proxy-stale {name}" for name in NAMES for _ in PROXIES]
     assert time.monotonic() - begun > 1
+
+
+def test_what_is_being_pushed_is_not_stale() -> None:
+    def said(state: str, sent: str) -> dict[str, Sync]:
+        return {"web-1.exam": Sync("1.31.0", {"routes": state, "listeners": "ERROR"}, {"routes": sent})}
+
+    def after(first: dict[str, Sync], second: dict[str, Sync]) -> str:
+        return still(first, second)["web-1.exam"].states["routes"]
+
+    assert after(said("STALE", "12:00:01"), said("STALE", "12:00:01")) == "STALE"
+    assert after(said("STALE", "12:00:01"), said("STALE", "12:00:02")) == "SYNCED", "it took the former meanwhile"
+    assert after(said("SYNCED", "12:00:01"), said("STALE", "12:00:02")) == "SYNCED"
+    assert after({}, said("STALE", "12:00:02")) == "SYNCED"
+    assert still({}, said("STALE", ""))["web-1.exam"].states["listeners"] == "ERROR"
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ def test_what_requests_show_is_found(fault: Fault, doctor: Doctor, lab: Lab, rec
 @pytest.mark.proof("L2", "thresholds come from a file, and hold for what real proxies tell")
 @pytest.mark.parametrize("fault", STRICT, ids=str)
 def test_thresholds_hold(fault: Fault, doctor: Doctor, lab: Lab, record: Callable[..., None]) -> None:
-    said = _found(doctor, fault)
+    with fault.make(lab):
+        said = _found(doctor, fault)
     record(found=len(said.findings), cause=said.findings[0]["cause"], cure=said.findings[0]["cure"])
 
 

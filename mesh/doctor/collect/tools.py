@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mesh.doctor.collect.within import listed, mapping
@@ -40,7 +40,6 @@ class Tools:
     environment: Mapping[str, str]
     contexts: Mapping[str, str]
     deadline: float
-    ran: list[Sequence[str]] = field(default_factory=list[Sequence[str]])
 
     def analyse(self, cluster: str, peers: Sequence[str], revision: str) -> tuple[Message, ...] | Unseen:
         """Istio's analysis of the objects of one control plane, with the Services of all clusters in sight."""
@@ -49,8 +48,9 @@ class Tools:
             return analyzers
         words = ["analyze", "-A", "--revision", revision, "-o", "json", "--color=false"]
         words += [word for name in analyzers for word in ("--analyzer", name)]
-        # Where none is named, istioctl takes the addresses and tokens of the remote secrets.
-        words += [word for peer in peers for word in ("--remote-contexts", self.contexts[peer])]
+        # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster
+        # beside itself differs in nothing.
+        words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
         done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
             return done
@@ -68,13 +68,13 @@ class Tools:
         return [name for name in names if name not in OF_SECRETS] or _failed(done, "istioctl analyze --list-analyzers")
 
     def sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
-        """What the istiods of a cluster say of their proxies. One is stale that is so twice: a push takes a moment."""
+        """What the istiods of a cluster say of their proxies. Stale is what is so twice: a push takes a moment."""
         first = self._sync(cluster)
         if isinstance(first, Unseen) or not any(map(stale, first.values())):
             return first
         time.sleep(PUSH)
         second = self._sync(cluster)
-        return first if isinstance(second, Unseen) else second
+        return first if isinstance(second, Unseen) else still(first, second)
 
     def _sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
         done = self._run(["istioctl", "--context", self.contexts[cluster], "proxy-status", "-o", "json"])
@@ -105,7 +105,6 @@ class Tools:
         return _failed(done, "kubectl exec")
 
     def _run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str] | Unseen":
-        self.ran.append(command)
         name = " ".join(word for word in command[:4] if not word.startswith("-"))
         left = self.deadline - time.monotonic()
         try:
@@ -115,7 +114,9 @@ class Tools:
         except FileNotFoundError:
             return Unseen(f"there is no `{command[0]}` on PATH", f"Install {command[0]}")
         except subprocess.TimeoutExpired:
-            return Unseen(f"`{name}` did not end in time", "Raise `--deadline`, or see why it is slow")
+            # Without a right to watch, istioctl waits for ever.
+            cure = "Raise `--deadline`; see whether it has the rights of docs/doctor.md"
+            return Unseen(f"`{name}` did not end in time", cure)
 
 
 def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
@@ -123,6 +124,22 @@ def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
     if _FORBIDDEN in said.lower():
         return Unseen(f"the credentials do not allow `{name}`", "Give them the rights of docs/doctor.md")
     return Unseen(f"`{name}` failed: {said[-300:]}", "Run it by hand, and mend what it says")
+
+
+def still(first: Mapping[str, Sync], second: Mapping[str, Sync]) -> dict[str, Sync]:
+    """What was said the second time, where only that is stale which was so before and has been sent nothing since."""
+
+    def settled(proxy: str, sync: Sync) -> Sync:
+        before = first.get(proxy)
+        moving = {
+            kind: "SYNCED"
+            for kind, state in sync.states.items()
+            if state == "STALE"
+            and (before is None or before.states.get(kind) != state or before.sent.get(kind) != sync.sent.get(kind))
+        }
+        return replace(sync, states={**sync.states, **moving})
+
+    return {proxy: settled(proxy, sync) for proxy, sync in second.items()}
 
 
 def stale(sync: Sync) -> bool:
@@ -155,12 +172,14 @@ def synced(text: str) -> dict[str, Sync]:
     found: dict[str, Sync] = {}
     for entry in listed(answer, "resources"):
         metadata = mapping(entry, "node", "metadata")
-        states = {
-            _SYNC_KINDS[kind]: config.get("configStatus", "UNKNOWN")
+        configs = {
+            _SYNC_KINDS[kind]: config
             for config in listed(entry, "genericXdsConfigs")
             if (kind := config.get("typeUrl", "").rpartition(".")[2]) in _SYNC_KINDS
         }
-        found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states)
+        states = {kind: config.get("configStatus", "UNKNOWN") for kind, config in configs.items()}
+        sent = {kind: config.get("lastUpdated", "") for kind, config in configs.items()}
+        found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states, sent)
     return found
 
 

@@ -34,17 +34,15 @@ LATER = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=4000)).st
 
 NOBODY = {
     "host": host_of("nobody", EXAM),
-    "ports": {"http": 8080},
-    "versions": [],
+    "ports": {"http": {"number": 8080, "protocol": "http"}},
     "clusters": [USE1],
-    "callers": [],
-    "publicHosts": [],
+    "principal": f"exam-platform.local/ns/{EXAM}/sa/nobody",
 }
 
 DRIFT: tuple[tuple[str, Callable[[Outputs], Outputs], tuple[Expected, ...]], ...] = (
     (
         "another address",
-        _of_stack("clusters", USW2, "eastWestAddress", value="192.0.2.1"),
+        _of_stack("clusters", USW2, "eastWest", "address", value="192.0.2.1"),
         (Expected("gateway-moved", USW2, r"The east-west gateway is at \S+, and the stack says 192\.0\.2\.1"),),
     ),
     (

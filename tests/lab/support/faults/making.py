@@ -8,7 +8,9 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
@@ -21,7 +23,7 @@ from tests.lab.support.commands import run
 from tests.lab.support.doctor import applied, patched
 from tests.lab.support.failures import Pod
 from tests.lab.support.faults import USE1, USW2, Lab
-from tests.lab.support.site import EXAM, FRONTEND, INGRESS, PUBLIC, SYSTEM, UNDECLARED, host_of, url_of
+from tests.lab.support.site import EXAM, FRONTEND, INGRESS, PUBLIC, SYSTEM, UNDECLARED, Site, host_of, url_of
 from tests.lab.support.traffic import PATIENT
 from tests.lab.support.workloads import like_frontend, namespace, remove_namespace
 
@@ -359,3 +361,33 @@ def behaving(
 def nothing(_: Lab) -> Generator[None]:
     """For thresholds that a healthy mesh does not meet."""
     yield
+
+
+@contextmanager
+def changing(lab: Lab) -> Generator[None]:
+    """Something new for every proxy all the time, in both regions."""
+    entry = {
+        "apiVersion": NETWORKING,
+        "kind": "ServiceEntry",
+        "metadata": {"name": "now-and-then", "namespace": UNDECLARED},
+        "spec": {
+            "hosts": ["now-and-then.example.com"],
+            "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+            "resolution": "DNS",
+        },
+    }
+    ended = threading.Event()
+
+    def change(site: Site) -> None:
+        while not ended.is_set():
+            with applied(site.kubectl, entry):
+                ended.wait(0.2)
+
+    with ThreadPoolExecutor() as pool:
+        changes = [pool.submit(change, site) for site in lab.sites.values()]
+        try:
+            yield
+        finally:
+            ended.set()
+        for done in changes:
+            done.result()

@@ -160,12 +160,12 @@ STRICT: tuple[Fault, ...] = (
     Fault(
         "configuration above a strict threshold",
         making.nothing,
-        both("configuration-size", r"The proxy of \S+ knows \d+ clusters, above 100: .*"),
-        thresholds={"configuration": 100},
+        both("configuration-size", r"The proxy of \S+ knows \d+ clusters, above 50: .*"),
+        thresholds={"configuration": 50},
     ),
     Fault(
         "a queue above a strict threshold",
-        making.nothing,
+        making.changing,
         both("istiod-queue", r"Proxies wait for their turn at istiod-\S+, above 1ms: p99 \d+ ms of \d+ pushes"),
         thresholds={"queue": "1ms"},
     ),
