@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from istio_mesh_contract.model import ClusterOutputs, MeshOutputs, ServiceOutputs
 from pydantic import ValidationError
 
-from istio_mesh_contract.model import ClusterOutputs, MeshOutputs, ServiceOutputs
 from mesh.errors import MeshError
 
 __all__ = ["ClusterOutputs", "MeshOutputs", "ServiceOutputs", "of_engine", "of_file", "parsed"]
