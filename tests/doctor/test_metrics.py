@@ -116,8 +116,7 @@ def test_what_a_proxy_tells_of_itself() -> None:
     found = metrics.proxy([proxy(0, 10), proxy(0, 10)], 2.0)
     assert found.connected
     assert (found.certificate_left, found.memory, found.clusters, found.series) == (86_256.41, 5e7, 58, 0)
-    # Nothing was asked of anybody meanwhile.
-    assert all(traffic.requests == 0 for traffic in found.traffic)
+    assert found.traffic == (), "nothing was asked of anybody meanwhile"
 
 
 def test_the_mean_is_what_is_under_way_by_the_rate() -> None:
@@ -144,7 +143,8 @@ def test_a_histogram_says_the_99th_percentile_where_it_was_taken_in_between() ->
 
     (traffic,) = [t for t in metrics.proxy([timed(0), timed(20)], 2.0).traffic if t.direction == "outbound"]
     assert traffic.p99 == 2.5
-    (calm,) = [t for t in metrics.proxy([timed(20), timed(20)], 2.0).traffic if t.direction == "outbound"]
+    late = {**timed(20), **proxy(0, 90)}
+    (calm,) = [t for t in metrics.proxy([timed(20), late], 2.0).traffic if t.direction == "outbound"]
     assert calm.p99 is None, "Envoy takes its histograms every five seconds: none was taken here"
 
 

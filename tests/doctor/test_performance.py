@@ -44,8 +44,8 @@ CASES: list[tuple[str, Change, list[str]]] = [
         [
             (
                 "warning latency-server use1 exam/api: exam/api is slow itself, above 1s: mean 1200 ms of 100"
-                " requests between its proxy and its server in use1, p99 1500 ms of 100 requests seen by "
-                "exam/web. Its callers wait, their pools fill up, and circuit breakers open. Resource "
+                " requests between its proxy and its server in use1, p99 up to 1500 ms of 100 requests seen "
+                "by exam/web. Its callers wait, their pools fill up, and circuit breakers open. Resource "
                 "constraints: see cpu and memory of its pods, raise their limits or replicas; the mesh adds "
                 "nothing here."
             ),
@@ -70,10 +70,10 @@ CASES: list[tuple[str, Change, list[str]]] = [
         [
             (
                 "warning latency-way use1 api.exam.svc.cluster.local: Requests of exam/web to "
-                "api.exam.svc.cluster.local are slow, above 1s: p99 2500 ms of 100 requests. Its callers "
-                "wait, their pools fill up, and circuit breakers open. The time goes on the way: inefficient "
-                "routing (see whether requests leave the region, `distribute` and `failover`), a full pool, "
-                "retries, or a proxy short of cpu."
+                "api.exam.svc.cluster.local are slow, above 1s: p99 up to 2500 ms of 100 requests. Its "
+                "callers wait, their pools fill up, and circuit breakers open. The time goes on the way: "
+                "inefficient routing (see whether requests leave the region, `distribute` and `failover`), a "
+                "full pool, retries, or a proxy short of cpu."
             ),
         ],
     ),
@@ -85,10 +85,10 @@ CASES: list[tuple[str, Change, list[str]]] = [
         [
             (
                 "warning latency-way use1 api.exam.svc.cluster.local: Requests of exam/web to "
-                "api.exam.svc.cluster.local are slow, above 100ms: p99 250 ms of 100 requests. Its callers "
-                "wait, their pools fill up, and circuit breakers open. The time goes on the way: inefficient "
-                "routing (see whether requests leave the region, `distribute` and `failover`), a full pool, "
-                "retries, or a proxy short of cpu."
+                "api.exam.svc.cluster.local are slow, above 100ms: p99 up to 250 ms of 100 requests. Its "
+                "callers wait, their pools fill up, and circuit breakers open. The time goes on the way: "
+                "inefficient routing (see whether requests leave the region, `distribute` and `failover`), a "
+                "full pool, retries, or a proxy short of cpu."
             ),
         ],
     ),
@@ -225,9 +225,9 @@ CASES: list[tuple[str, Change, list[str]]] = [
         [
             (
                 "warning istiod-push use1 istiod-1-31-a: Changes arrive late from istiod-1-31-a, above 3s: "
-                "p99 5000 ms of 40 pushes. Endpoints that are gone still get requests meanwhile, new ones "
-                "none. Raise its cpu or number of replicas (`mesh.istiod`); Sidecar scopes make each push "
-                "smaller."
+                "p99 up to 5000 ms of 40 pushes. Endpoints that are gone still get requests meanwhile, new "
+                "ones none. Raise its cpu or number of replicas (`mesh.istiod`); Sidecar scopes make each "
+                "push smaller."
             ),
         ],
     ),
@@ -237,9 +237,9 @@ CASES: list[tuple[str, Change, list[str]]] = [
         [
             (
                 "warning istiod-queue use1 istiod-1-31-a: Proxies wait for their turn at istiod-1-31-a, above"
-                " 1s: p99 3000 ms of 40 pushes. Endpoints that are gone still get requests meanwhile, new "
-                "ones none. Raise `mesh.istiod.tuning.pushThrottle` or its cpu; Sidecar scopes make each push"
-                " smaller."
+                " 1s: p99 up to 3000 ms of 40 pushes. Endpoints that are gone still get requests meanwhile, "
+                "new ones none. Raise `mesh.istiod.tuning.pushThrottle` or its cpu; Sidecar scopes make each "
+                "push smaller."
             ),
         ],
     ),

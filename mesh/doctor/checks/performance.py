@@ -83,7 +83,9 @@ def _numbers(traffic: Traffic) -> str:
     if measured is None:
         return f"{traffic.requests:.0f} requests"
     seconds, kind = measured
-    return f"{kind} {seconds * 1000:.0f} ms of {traffic.requests:.0f} requests"
+    # Of a histogram only the end of the bucket is known.
+    number = f"p99 up to {seconds * 1000:.0f}" if kind == "p99" else f"mean {seconds * 1000:.0f}"
+    return f"{number} ms of {traffic.requests:.0f} requests"
 
 
 def _slow_server(snapshot: Snapshot, within: _Seen, worst: _Seen) -> Finding:
@@ -357,7 +359,7 @@ def pushes(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _spread(measured: Distribution) -> str:
-    return f"p99 {measured.p99 * 1000:.0f} ms of {measured.count:.0f} pushes"
+    return f"p99 up to {measured.p99 * 1000:.0f} ms of {measured.count:.0f} pushes"
 
 
 def _slow_push(snapshot: Snapshot, region: str, pod: str, kind: str, cause: str, cure: str) -> Finding:

@@ -197,7 +197,7 @@ def _of_envoy(looks: Sequence[Samples], seconds: float) -> list[Traffic]:
                 endpoints=int(members.get(where, 0.0)),
             )
         )
-    return [traffic for traffic in found if traffic != Traffic(traffic.direction, traffic.host, traffic.port)]
+    return [each for each in found if each.requests or each.overflows or each.ejected or each.breaker_open]
 
 
 def _largest(samples: Samples, name: str) -> dict[_Destination, float]:
