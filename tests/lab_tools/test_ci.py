@@ -71,7 +71,8 @@ def test_a_check_whose_step_fails_takes_the_lab_down(clone: Path) -> None:
 
 def test_an_environment_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
     shutil.copy(CLONE / "Makefile", tmp_path)
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    (tmp_path / "policies").mkdir()
+    for name in ("requirements.txt", "requirements-dev.txt", "policies/requirements.txt"):
         (tmp_path / name).touch()
     # Python is there, pip is not: `python -m venv` makes them in this order.
     (tmp_path / ".venv/bin").mkdir(parents=True)
