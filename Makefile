@@ -4,6 +4,8 @@
 #   make test    unit tests: no root, no cluster, no network beyond the package registries
 PYTHON ?= python3
 VENV   := .venv
+# The stack of `make preview` and `make policy`.
+STACK  ?= local
 RUN    := $(VENV)/bin/python
 
 # Options of `make up`: `make up LATENCY=60ms LOSS=0.1%` puts a distance between the regions.
@@ -11,13 +13,13 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference policy-reference policy-package
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
-$(VENV)/.stamp: requirements.txt requirements-dev.txt policies/requirements.txt
+$(VENV)/.stamp: requirements.txt requirements-dev.txt contract/pyproject.toml policies/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=/path/to/it")'
 	@echo "Python environment: $(VENV)"
 	@# One whose making was cut off has no pip that works: it is made anew.
@@ -45,10 +47,24 @@ test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, 
 test-tenant: venv ## Tests of the sample tenant, a Go program
 	@$(RUN) -m lab.tools go -C lab/tenant test ./...
 
-lint: venv ## ruff and pyright
+lint: venv workflows ## ruff, pyright, and the workflows by actionlint
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m pyright
+
+# The same result on every machine: shellcheck and pyflakes are left out, which actionlint runs where it finds them.
+workflows: venv ## actionlint over .github/workflows
+	@$(RUN) -m lab.tools run actionlint -shellcheck= -pyflakes=
+
+preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything
+	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all)
+
+policy: venv ## What the policy pack says of a stack: make policy STACK=prod
+	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
+
+doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
+	@test -f .lab/env || { echo "No lab is running here: make up." >&2; exit 1; }
+	@. .lab/env && $(RUN) -m mesh doctor --stack local
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab
@@ -56,13 +72,26 @@ prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long o
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
 	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
 
-generated: schema reference policy-reference ## What is made from the models and policies: run it when one has changed
+generated: schema reference contract policy-reference ## What is made from the models and policies: run it when one has changed
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema
 
 reference: venv ## The pages of docs/reference, from the models and docs/examples
 	@$(RUN) -m components.config.reference
+
+contract: venv ## The JSON schema of the outputs, from the models
+	@$(RUN) -m istio_mesh_contract.schema
+
+WHEEL := .lab/wheel
+wheel: venv ## The contract's package for other teams, to .lab/wheel, tried in an environment that has nothing else
+	@rm -rf $(WHEEL)
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL) ./contract
+	@$(RUN) -m venv $(WHEEL)/venv
+	@$(WHEEL)/venv/bin/python -m pip install --quiet --disable-pip-version-check $(WHEEL)/*.whl
+	@$(WHEEL)/venv/bin/python -I contract/fixtures/read.py
+	@rm -rf $(WHEEL)/venv
+	@ls $(WHEEL)/*.whl
 
 policy-reference: venv ## The page docs/policies.md, from the policies
 	@$(RUN) -m policies.docs

@@ -40,7 +40,7 @@ clusters = provision(config)
 by_name = {cluster.name: cluster for cluster in clusters}
 regions = {cluster.name: cluster.region for cluster in clusters}
 
-authorities = Authorities("trust", config.trust, clusters=list(config.served))
+authorities = Authorities("trust", config.trust, clusters=list(config.served), meshed=clusters)
 certificates = IngressCertificates("ingress-certificates", config.gateways.ingress, mesh=mesh)
 
 control_planes: dict[str, IstioSystem] = {}

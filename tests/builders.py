@@ -34,13 +34,14 @@ def write_kubeconfig(
 ) -> Path:
     """A kubeconfig with these contexts (the first is the current one), each a cluster at an address of its own."""
     names = contexts or ("use1", "usw2")
+    ca = _base64(authority("API servers").certificate)
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": names[0],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in names],
         "clusters": [
-            {"name": name, "cluster": {"server": server.format(n=n), "certificate-authority-data": _base64("ca")}}
+            {"name": name, "cluster": {"server": server.format(n=n), "certificate-authority-data": ca}}
             for n, name in enumerate(names, 1)
         ],
         "users": [{"name": name, "user": {"token": f"secret-token-of-{name}"}} for name in names],

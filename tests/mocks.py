@@ -18,7 +18,7 @@ from unittest.mock import patch
 import dill
 from pulumi.output import Unknown
 from pulumi.runtime import mocks, rpc
-from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 DEADLINE = 30.0
@@ -95,16 +95,33 @@ Outputs = Callable[[mocks.MockResourceArgs], Properties]
 
 
 class Engine(mocks.Mocks):
-    """Answers for providers. `answers` adds outputs by type token and wins over the ones below."""
+    """Answers for providers. `answers` adds outputs by type token and wins over the ones below; `stacks` are the
+    outputs of other stacks, by their full names."""
 
-    def __init__(self, answers: Mapping[str, Outputs] | None = None, *, preview: bool = False) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, Outputs] | None = None,
+        *,
+        preview: bool = False,
+        stacks: Mapping[str, Properties] | None = None,
+    ) -> None:
         self.answers: dict[str, Outputs] = {**_ANSWERS, **(answers or {})}
         self.preview = preview
+        self.stacks = stacks or {}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[Properties, list[tuple[str, str]] | None]:
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            if args.args["name"] not in self.stacks:
+                # In the engine's words.
+                said = f'invocation of {args.token} returned an error: unknown stack "{args.args["name"]}"'
+                return {}, [("", said)]
+            return {"outputs": self.stacks[args.args["name"]]}, []
         raise AssertionError(f"the program called {args.token}: it has to know its clusters without asking")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, Properties]:
+        if args.typ == "pulumi:pulumi:StackReference":
+            # A stack's outputs are known in a preview too.
+            return args.resource_id, {"name": args.resource_id, "outputs": self.stacks[str(args.resource_id)]}
         answer = self.answers.get(args.typ)
         if answer is not None:
             known = {} if self.preview else answer(args)
@@ -134,14 +151,15 @@ class Engine(mocks.Mocks):
 class Monitor(mocks.MockMonitor):
     """Records each registration with the options that `Mocks` does not see."""
 
-    def __init__(self, engine: Engine, recording: Recording) -> None:
+    def __init__(self, engine: Engine, recording: Recording, project: str) -> None:
         super().__init__(engine)
         self.recording = recording
+        self.project = project
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         # The inherited one asks the settings, which the engine's threads do not have.
         qualified = f"{parent.split('::')[2].split('$')[-1]}${type_}" if parent else type_
-        return f"urn:pulumi:{STACK}::{PROJECT}::{qualified}::{name}"
+        return f"urn:pulumi:{STACK}::{self.project}::{qualified}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
         response = super().RegisterResource(request)
@@ -172,7 +190,7 @@ class Monitor(mocks.MockMonitor):
         return super().ReadResource(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        if request.urn.endswith(f"pulumi:pulumi:Stack::{PROJECT}-{STACK}"):
+        if request.urn.endswith(f"pulumi:pulumi:Stack::{self.project}-{STACK}"):
             outputs = rpc.deserialize_properties(request.outputs, True)
             self.recording.outputs = plain(outputs)
             self.recording.secret_outputs = frozenset(k for k, v in outputs.items() if _holds_secret(v))
@@ -196,6 +214,8 @@ def run(
     config: Mapping[str, Any] | None = None,
     answers: Mapping[str, Outputs] | None = None,
     preview: bool = False,
+    stacks: Mapping[str, Properties] | None = None,
+    project: str = PROJECT,
 ) -> Recording:
     """Runs a program to its end. `config` is the stack file's `config:` block without the namespace.
 
@@ -204,25 +224,43 @@ def run(
     recording = Recording()
     logger = logging.Logger("pulumi-test", logging.DEBUG)
     logger.addHandler(_Handler(recording))
-    engine = Engine(answers, preview=preview)
-    environment = {"PULUMI_CONFIG": json.dumps({f"{PROJECT}:{k}": _text(v) for k, v in (config or {}).items()})}
+    engine = Engine(answers, preview=preview, stacks=stacks)
+    environment = {"PULUMI_CONFIG": json.dumps({f"{project}:{k}": _text(v) for k, v in (config or {}).items()})}
 
     def inside() -> None:
         # One loop for all: set_mocks makes futures, and they must belong to the loop in which the program runs.
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
-            mocks.set_mocks(engine, PROJECT, STACK, preview=preview, logger=logger, monitor=Monitor(engine, recording))
+            monitor = Monitor(engine, recording, project)
+            mocks.set_mocks(engine, project, STACK, preview=preview, logger=logger, monitor=monitor)
             # The root that set_mocks made has told its outputs already; run_in_stack makes one for the program's.
             set_root_resource(None)  # pyright: ignore[reportArgumentType]
             loop.run_until_complete(asyncio.wait_for(run_in_stack(program), DEADLINE))
         finally:
+            _end(loop)
             asyncio.set_event_loop(None)
             loop.close()
 
     with patch.dict("os.environ", environment):
         contextvars.copy_context().run(inside)
     return recording
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """A program that failed leaves registrations under way and outputs that nobody waits for, which a later test would
+    come upon in a loop that is closed."""
+    # What it failed of has been raised.
+    loop.set_exception_handler(lambda _loop, _context: None)
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_default_executor())
+    # Its attributes are made at run time.
+    settings: Any = SETTINGS
+    with settings.lock:
+        settings.outputs.clear()
 
 
 def plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The whole program on the recording engine: what there is, in what order, and for whom."""
 
+import base64
 import runpy
 from collections import Counter
 from itertools import permutations
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from components import resources
 from components.config import ConfigError
@@ -116,17 +118,17 @@ def test_a_cluster_is_read_only_after_its_own_east_west_gateway_and_no_other_wai
 def test_the_outputs_name_every_cluster_and_hold_no_secret(
     recording: mocks.Recording, clusters: tuple[str, ...]
 ) -> None:
-    assert set(recording.outputs) == {"contractVersion", "mesh", "clusters", "services"}
+    assert set(recording.outputs) == {"contractVersion", "mesh", "clusters", "gateways", "services", "telemetry"}
     assert recording.secret_outputs == frozenset()
     assert set(recording.outputs["clusters"]) == set(clusters)
     use1 = recording.outputs["clusters"]["use1"]
     assert use1["apiServer"] == "https://192.0.2.1:6443"
     assert use1["kubernetesVersion"] == "v1.35.4"
-    assert use1["ingress"]["hosts"] == ["exam-platform.com"]
+    assert list(recording.outputs["gateways"]) == ["exam-platform.com"]
     addresses = [
         address
         for cluster in recording.outputs["clusters"].values()
-        for address in (cluster["ingress"]["address"], cluster["eastWestAddress"])
+        for address in (cluster["ingress"]["address"], cluster["eastWest"]["address"])
     ]
     assert len(set(addresses)) == 2 * len(clusters), "each gateway's own address"
     assert recording.outputs["mesh"]["rootCertificates"].count("BEGIN CERTIFICATE") == 1
@@ -148,7 +150,7 @@ def test_the_preview_before_the_first_up_shows_every_resource(
     preview = run(stack(tmp_path, clusters), preview=True)
 
     assert sorted((r.type, r.name) for r in preview.resources) == sorted((r.type, r.name) for r in recording.resources)
-    assert preview.unknown_outputs == {"contractVersion", "mesh", "clusters", "services"}
+    assert preview.unknown_outputs == {"contractVersion", "mesh", "clusters", "gateways", "services", "telemetry"}
 
 
 def test_a_single_cluster_is_a_mesh_too(tmp_path: Path) -> None:
@@ -160,6 +162,28 @@ def test_a_single_cluster_is_a_mesh_too(tmp_path: Path) -> None:
 def test_nothing_is_made_when_the_configuration_has_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         run(stack(tmp_path, mesh={"id": "Exam"}))
+
+
+def test_a_rotation_reaches_every_cluster_and_asks_the_proxies_of_all(tmp_path: Path) -> None:
+    """A remote cluster is told the roots by its primary, and has proxies that can be cut off like any others."""
+    values = stack(tmp_path, CLUSTERS[3])
+    values["clusters"][2]["primary"] = "use1"
+    done = run({**values, "trust": {**values["trust"], "rotation": {"phase": "sign-new"}}})
+    roots = done.outputs["mesh"]["rootCertificates"]
+    given = [secret for secret in done.of_type("Secret") if secret.inputs["metadata"]["name"] == "cacerts"]
+    assert {secret.provider for secret in given} == {"use1-provider", "usw2-provider"}
+    for secret in given:
+        data = {key: base64.b64decode(value).decode() for key, value in secret.inputs["data"].items()}
+        assert data["root-cert.pem"] == f"{roots}# reissue 1\n"
+        authority, (_, following) = (
+            x509.load_pem_x509_certificates(text.encode()) for text in (data["ca-cert.pem"], roots)
+        )
+        authority[0].verify_directly_issued_by(following)
+        assert data["cert-chain.pem"] == data["ca-cert.pem"]
+        assert {"trust-roots", "trust-root-2"} <= _all_before(done, secret.name)
+    webhook = done.named("euw1-control-plane-base").inputs["values"]["base"]["validationCABundle"]
+    assert base64.b64decode(webhook).decode() == roots
+    assert [cluster["name"] for cluster in done.named("trust-roots").inputs["clusters"]] == ["use1", "usw2", "euw1"]
 
 
 def test_the_page_on_the_way_through_the_program_has_every_component_and_file_of_istios_resources() -> None:

@@ -1,6 +1,8 @@
 """Reading a kubeconfig as kubectl does: which files, which context, which server, which user."""
 
+import base64
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,11 @@ from typing import Any, cast
 import yaml
 
 Entry = dict[str, Any]
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?-----END CERTIFICATE-----", re.DOTALL)
+
+CLIENT_CERTIFICATE = ("client-certificate", "client-certificate-data")
+"""Where a user's entry has its certificate: a path, or the certificate itself in base64."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,30 @@ class Selected:
 
     user: Entry = field(repr=False)
     """The user's entry: credentials."""
+
+    @property
+    def authority(self) -> str | None:
+        """What the API server's certificate is verified with (PEM); None where that is a public authority.
+
+        Raises KubeconfigError where its file cannot be read.
+        """
+        if self.cluster.get("certificate-authority-data"):
+            return decoded_authority(str(self.cluster["certificate-authority-data"]))
+        path = self.cluster.get("certificate-authority")
+        if not path:
+            return None
+        try:
+            return _certificates(Path(str(path)).read_text())
+        except (OSError, UnicodeDecodeError):
+            raise KubeconfigError(
+                "kubeconfig", f"{self.source} names the authority {path}, which cannot be read", "Mend the kubeconfig"
+            ) from None
+
+    @property
+    def authentication(self) -> str:
+        """How the user logs in: `exec`, `token` or `clientCertificate`, or `other`."""
+        kinds = {"exec": ("exec",), "token": ("token", "tokenFile"), "clientCertificate": CLIENT_CERTIFICATE}
+        return next((kind for kind, keys in kinds.items() if any(key in self.user for key in keys)), "other")
 
 
 class KubeconfigError(Exception):
@@ -65,6 +96,17 @@ def select(kubeconfig: str | None, context: str | None) -> Selected:
         )
     user = _named(documents, "users", "user").get(str(contexts[wanted].get("user")), {})
     return Selected(source, wanted, str(entry["server"]).rstrip("/"), entry, user)
+
+
+def decoded_authority(encoded: str) -> str:
+    """The certificates in `certificate-authority-data`, PEM in base64."""
+    return _certificates(base64.b64decode(encoded).decode())
+
+
+def _certificates(text: str) -> str:
+    """The certificates alone: tools write comments between them, and other ends of lines."""
+    blocks = _CERTIFICATE.findall(text.replace("\r\n", "\n"))
+    return "".join(f"{block}\n" for block in blocks) or text
 
 
 def _files(kubeconfig: str | None) -> list[Path]:

@@ -13,6 +13,7 @@ from components.config.faults import Fault, Location, invalid
 from components.config.model import Model
 from components.config.plain import as_dict, as_list, found_at
 from components.config.values import DnsLabel
+from components.naming import DNS_SUBDOMAIN_LIMIT
 
 Kind = Literal[
     "AuthorizationPolicy",
@@ -49,15 +50,16 @@ API_VERSIONS: Mapping[str, str] = {
 ROOT_NAMESPACE = "istio-system"
 """Where an object holds for the whole mesh."""
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 
 
 def _object_name(value: str) -> str:
-    if len(value) > 253 or not _NAME.fullmatch(value):
+    if len(value) > DNS_SUBDOMAIN_LIMIT or not _NAME.fullmatch(value):
         raise invalid(
             f"`{value}` is not an object's name" if value else "it is empty",
             "The API server refuses it (RFC 1123)",
-            "Use at most 253 lower-case letters, digits, inner hyphens and dots",
+            f"Use at most {DNS_SUBDOMAIN_LIMIT} lower-case letters, digits, inner hyphens and dots",
         )
     return value
 

@@ -122,8 +122,9 @@ class Platform:
         return any(self.services[key].config.hosts for key in sources if key in self.services)
 
     def called_from(self, service: Service, cluster: str) -> bool:
-        """Whether something in the cluster may call it: a caller that runs there, or the ingress."""
-        return self.behind_ingress(service) or any(self._runs_in(c, cluster) for c in self.callers(service))
+        """Whether something in the cluster may call it: a caller that runs there, the ingress, or another team's."""
+        others = self.behind_ingress(service) or bool(service.config.offered_to)
+        return others or any(self._runs_in(c, cluster) for c in self.callers(service))
 
     def present_in(self, service: Service, cluster: str) -> bool:
         """Whether its objects are in the cluster: it runs there or is called from there."""

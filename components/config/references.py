@@ -47,10 +47,27 @@ def _own_faults(
         yield from _cluster(region, known, ("regions", index))
     for index, caller in enumerate(service.callers):
         yield from _service(caller, known, ("callers", index), "Nobody has the identity that would be let in")
+    yield from _other_teams(service, {split(key)[0] for key in services})
     yield from _ways_to_regions(service, known)
     for index, route in enumerate(service.routes):
         if route.mirror is not None:
             yield from _mirror(name, service, route.mirror.to, services, known, ("routes", index, "mirror", "to"))
+
+
+def _other_teams(service: ServiceConfig, namespaces: Collection[str]) -> Iterator[Fault]:
+    """Namespaces said to be other teams' that are this stack's."""
+    for key, listed, cure in (
+        ("offeredTo", service.offered_to, "Name the services that call it in its `callers`"),
+        ("callsOut", service.calls_out, "Name it in the `callers` of those that it calls"),
+    ):
+        for index, namespace in enumerate(listed):
+            if namespace in namespaces:
+                yield Fault(
+                    f"`{namespace}` is a namespace of this stack",
+                    "Whatever runs there would come by what one service needs",
+                    cure,
+                    (key, index),
+                )
 
 
 def _ways_to_regions(service: ServiceConfig, known: Known) -> Iterator[Fault]:

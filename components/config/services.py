@@ -117,6 +117,12 @@ class ServiceConfig(Model):
     callers: Annotated[tuple[ServiceName, ...], Field(examples=[["exam/web-frontend"]])] = defaults.CALLERS
     """Services that may call it, in every region; default: nobody. The ingress may where `hosts` are given."""
 
+    offered_to: Annotated[tuple[DnsLabel, ...], Field(examples=[["shop"]])] = ()
+    """Namespaces of other teams whose workloads may call it, from every region; default: none."""
+
+    calls_out: Annotated[tuple[DnsLabel, ...], Field(examples=[["shop"]])] = ()
+    """Namespaces of other teams whose services it may call, where these let it in; default: none."""
+
     access: Annotated[AccessConfig, Field(examples=[{"jwt": {"issuers": ["exam"]}}])] | None = None
     """What its callers have to show; default: nothing but their own identity."""
 
@@ -140,6 +146,8 @@ class ServiceConfig(Model):
         )
         yield from _repeated("regions", self.regions or ())
         yield from _repeated("callers", self.callers)
+        yield from _repeated("offeredTo", self.offered_to)
+        yield from _repeated("callsOut", self.calls_out)
 
     def _port_faults(self) -> Iterator[Fault]:
         seen: dict[int, str] = {}

@@ -7,6 +7,7 @@ Expressions (CEL) are made from these words: Istio hands them to Envoy unread, a
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -14,7 +15,7 @@ from components.config.defaults import ABSENT, LOG_SLOWER_THAN, LOG_STATUS_FROM,
 from components.config.faults import Fault, invalid
 from components.config.model import Model, exactly_one
 from components.config.names import HeaderName
-from components.config.values import Duration, Host, Port
+from components.config.values import DnsLabel, Duration, Host, Port
 
 Attribute = Literal[
     "request.protocol",
@@ -61,6 +62,26 @@ def _value(value: str) -> str:
 
 
 TagValue = Annotated[str, AfterValidator(_value)]
+
+
+def _dashboard(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("https", "http") or not url.hostname or url.username:
+        raise invalid(
+            f"`{_without_user(url)}` is not the address of a dashboard",
+            "Nobody could open it",
+            "Write it as in `https://grafana.exam-platform.com`, without a user",
+        )
+    return value
+
+
+def _without_user(url: SplitResult) -> str:
+    """An address without the user and password that may be in it."""
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+
+
+DashboardUrl = Annotated[str, AfterValidator(_dashboard), Field(examples=["https://grafana.exam-platform.com"])]
+"""Where a dashboard is opened."""
 
 
 class MetricTagConfig(Model):
@@ -226,6 +247,9 @@ class TelemetryConfig(Model):
 
     access_logs: AccessLogsConfig = AccessLogsConfig()
     """Lines in the proxies' logs; default: of failed and slow requests."""
+
+    dashboards: dict[DnsLabel, DashboardUrl] = Field(default={})
+    """Addresses of the platform's dashboards by name, told to other teams by the outputs; default: none."""
 
     @property
     def warnings(self) -> list[str]:

@@ -1,14 +1,15 @@
 """`istio-mesh:trust`: the shared root, the clusters' intermediates, workload certificates, remote tokens."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from components.config import defaults
-from components.config.faults import Fault
+from components.config.faults import Fault, Location
 from components.config.model import Model, exactly_one
 from components.config.pem import PemCertificate, PrivateKey, now
+from components.config.rotation import NONE, STAGES, Phase, Stage, rotation_faults
 from components.config.values import DnsLabel, Duration, Generation, TrustDomain
 
 
@@ -17,6 +18,9 @@ class GeneratedRoot(Model):
 
     lifetime: Duration = defaults.ROOT_LIFETIME
     """Validity of the root; default 3650d, since changing it is a rotation of the whole mesh."""
+
+    generation: Generation = 1
+    """Number of the root. It begins with 1, and is raised by one at the end of a rotation and never otherwise."""
 
 
 class ProvidedIntermediate(Model):
@@ -176,6 +180,25 @@ class RemoteTokensConfig(Model):
     1."""
 
 
+class RotationConfig(Model):
+    """The root on its way to the next one: three phases, each one `pulumi up`, in which no request fails.
+
+    docs/rotate-the-root.md has the steps, and the way back from each.
+    """
+
+    phase: Phase
+    """`trust-both`: workloads trust both roots; `sign-new`: the next one signs; `drop-old`: it alone is trusted. Each
+    is refused until the one before it has reached every proxy of every cluster. Afterwards `root` becomes what `next`
+    is, and `rotation` is taken out."""
+
+    next: RootConfig | None = None
+    """The next root, as it will stand in `root`; default: of a generated one the next generation."""
+
+    reissue: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Raise by one while both roots are trusted, and every proxy asks for a new certificate at once: for those that
+    still show one of the other root. It begins with 0."""
+
+
 class TrustConfig(Model):
     """Who trusts whom: one root for the mesh, one intermediate for each control plane."""
 
@@ -184,6 +207,9 @@ class TrustConfig(Model):
 
     root: RootConfig = RootConfig(generated=GeneratedRoot())
     """Where the root comes from; default: made by the stack."""
+
+    rotation: RotationConfig | None = None
+    """Another root in place of `root`, step by step; default: none."""
 
     intermediates: IntermediatesConfig = IntermediatesConfig()
     """The intermediates; with a provided root only `warnBefore` counts."""
@@ -194,20 +220,58 @@ class TrustConfig(Model):
     remote_tokens: RemoteTokensConfig = RemoteTokensConfig()
     """The peers' reader tokens, and when they are rotated."""
 
-    def faults(self) -> Iterator[Fault]:
-        workload = self.workload_certificates.max_lifetime
-        if self.root.generated is not None:
-            yield from self._generated_faults(self.root.generated, workload)
-        if self.root.provided is not None:
-            yield from self._provided_faults(self.root.provided, workload)
+    @property
+    def phase(self) -> str:
+        """Of the rotation; `NONE` where there is none."""
+        return NONE if self.rotation is None else self.rotation.phase
 
-    def _generated_faults(self, root: GeneratedRoot, workload: Duration) -> Iterator[Fault]:
+    @property
+    def stage(self) -> Stage:
+        """Which of `roots` are trusted now, and which one signs."""
+        return STAGES[self.phase]
+
+    @property
+    def roots(self) -> tuple[RootConfig, ...]:
+        """The present root and, during a rotation, the next one."""
+        if self.rotation is None:
+            return (self.root,)
+        if self.rotation.next is not None:
+            return (self.root, self.rotation.next)
+        generated = self.root.generated or GeneratedRoot()
+        following = generated.model_copy(update={"generation": generated.generation + 1})
+        return (self.root, RootConfig(generated=following))
+
+    @property
+    def written_roots(self) -> tuple[tuple[RootConfig, tuple[str, ...]], ...]:
+        """The roots that the file has, each with where it stands below `trust`."""
+        places = (("root",), ("rotation", "next"))
+        written = (self.root, self.rotation.next if self.rotation is not None else None)
+        return tuple((root, place) for root, place in zip(written, places, strict=True) if root is not None)
+
+    def faults(self) -> Iterator[Fault]:
+        yield from rotation_faults(self)
+        workload = self.workload_certificates.max_lifetime
+        for root, where in self.written_roots:
+            if root.generated is not None:
+                yield from self._generated_faults(root.generated, workload, where)
+            if root.provided is not None:
+                yield from self._provided_faults(root.provided, workload, where)
+        if all(root.provided is not None for root in self.roots):
+            for key in sorted(self.intermediates.model_fields_set & {"lifetime", "generation"}):
+                yield Fault(
+                    f"{key} has no meaning beside a provided root",
+                    "A reader would think that it renews the intermediates, and they would end",
+                    "Leave it out; renew an intermediate by giving its new certificate and key",
+                    ("intermediates", key),
+                )
+
+    def _generated_faults(self, root: GeneratedRoot, workload: Duration, where: Location) -> Iterator[Fault]:
         intermediate = self.intermediates.lifetime
         if intermediate >= root.lifetime:
             yield Fault(
                 f"the intermediates' lifetime ({intermediate}) is not shorter than the root's ({root.lifetime})",
                 "They would outlive the root, and their chains be refused while they look valid",
-                "Shorten it or lengthen `root.generated.lifetime`",
+                f"Shorten it or lengthen `{'.'.join(map(str, where))}.generated.lifetime`",
                 ("intermediates", "lifetime"),
             )
         if workload >= intermediate:
@@ -218,14 +282,7 @@ class TrustConfig(Model):
                 ("workloadCertificates", "maxLifetime"),
             )
 
-    def _provided_faults(self, root: ProvidedRoot, workload: Duration) -> Iterator[Fault]:
-        for key in sorted(self.intermediates.model_fields_set & {"lifetime", "generation"}):
-            yield Fault(
-                f"{key} has no meaning beside a provided root",
-                "A reader would think that it renews the intermediates, and they would end",
-                "Leave it out; renew an intermediate by giving its new certificate and key",
-                ("intermediates", key),
-            )
+    def _provided_faults(self, root: ProvidedRoot, workload: Duration, where: Location) -> Iterator[Fault]:
         for name, intermediate in root.intermediates.items():
             left = intermediate.certificate.not_after - now()
             if 0 < left.total_seconds() <= workload.seconds:
@@ -234,19 +291,25 @@ class TrustConfig(Model):
                     f"within the {workload} that a workload's may live",
                     "Workload certificates would outlive their signer, and be refused while they look valid",
                     "Have it signed again for longer",
-                    ("root", "provided", "intermediates", name, "certificate"),
+                    (*where, "provided", "intermediates", name, "certificate"),
                 )
 
 
 def provided_faults(
     trust: TrustConfig, clusters: Iterable[str], remotes: Mapping[str, str] | None = None
 ) -> Iterator[Fault]:
-    """Faults between a provided root's intermediates and the clusters' names; `remotes` have primaries by name."""
-    if trust.root.provided is None:
-        return
-    primary_of = remotes or {}
-    names, given = list(clusters), trust.root.provided.intermediates
-    where = ("root", "provided", "intermediates")
+    """Faults between provided roots' intermediates and the clusters' names; `remotes` have primaries by name."""
+    for root, where in trust.written_roots:
+        if root.provided is not None:
+            yield from (
+                fault.under((*where, "provided", "intermediates"))
+                for fault in _intermediate_faults(root.provided.intermediates, list(clusters), remotes or {})
+            )
+
+
+def _intermediate_faults(
+    given: Mapping[str, ProvidedIntermediate], names: Sequence[str], primary_of: Mapping[str, str]
+) -> Iterator[Fault]:
     for name in names:
         if name in primary_of:
             if name in given:
@@ -254,14 +317,13 @@ def provided_faults(
                     f"`{name}` is a remote cluster: the istiod of `{primary_of[name]}` signs for its workloads",
                     "A key that nothing uses would be kept in the stack",
                     "Take it out",
-                    (*where, name),
+                    (name,),
                 )
         elif name not in given:
             yield Fault(
                 f"there is no intermediate for the cluster `{name}`",
                 "istiod there would sign with a root of its own, which no other cluster trusts",
                 f"Add `{name}: {{certificate: ..., privateKey: ...}}`",
-                where,
             )
     for name in given:
         if name not in names:
@@ -269,5 +331,5 @@ def provided_faults(
                 f"there is no cluster `{name}`",
                 "A key that nothing uses would be kept in the stack",
                 f"Take it out, or name one of the clusters: {', '.join(f'`{known}`' for known in names)}",
-                (*where, name),
+                (name,),
             )

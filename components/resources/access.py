@@ -88,13 +88,15 @@ def access_objects(
 
 
 def caller_principals(platform: Platform, service: Service, trust_domain: str) -> list[str]:
-    """The identities of all that may call a service, the ingress among them where it routes to it.
+    """The identities of all that may call a service, the ingress among them where it routes to it, and other teams'.
 
     They are the same in every region: the east-west gateway passes mutual TLS on without opening it.
     """
     found = {principal(trust_domain, caller.namespace, caller.account) for caller in platform.callers(service)}
     if platform.behind_ingress(service):
         found.add(principal(trust_domain, INGRESS_NAMESPACE, INGRESS_RELEASE))
+    # Of another team's workloads the stack knows the namespace alone: whoever may deploy there.
+    found |= {principal(trust_domain, namespace, "*") for namespace in service.config.offered_to}
     return sorted(found)
 
 

@@ -23,6 +23,9 @@ from components.trust.generated import RootCertificate, ServerCertificate
 AUTHORITY_LIFETIME = Duration.parse("3650d")
 """Validity of the authority that signs generated certificates of hosts: clients of a trial are given it once."""
 
+MINIMUM_TLS = "TLSV1_2"
+"""Oldest version of TLS that the ingress speaks, in Istio's word for it."""
+
 ISTIOD_GATEWAY = "istiod-gateway"
 """Name of the Gateway by which remote clusters reach istiod, and of its VirtualService."""
 
@@ -232,6 +235,13 @@ def credential_name(server: ServerConfig) -> str:
     return server.tls.existing_secret or host_credential(server.hosts[0])
 
 
+def attached_hosts(server: ServerConfig) -> list[str]:
+    """A server's hosts as a Gateway has them: one that is offered takes no route from any other namespace."""
+    if server.offered_to is None:
+        return list(server.hosts)
+    return [f"{namespace}/{host}" for namespace in server.offered_to for host in server.hosts]
+
+
 def ingress_spec(servers: Sequence[ServerConfig]) -> dict[str, Any]:
     """The Gateway of all public hosts: 443 with each server's certificate, 80 redirected to it."""
     return {
@@ -241,18 +251,18 @@ def ingress_spec(servers: Sequence[ServerConfig]) -> dict[str, Any]:
                 {
                     # Istio refuses a name that is there twice, and takes it into the name of the route.
                     "port": {"number": 443, "name": f"https-{server.hosts[0]}", "protocol": "HTTPS"},
-                    "hosts": list(server.hosts),
+                    "hosts": attached_hosts(server),
                     "tls": {
                         "mode": "SIMPLE",
                         "credentialName": credential_name(server),
-                        "minProtocolVersion": "TLSV1_2",
+                        "minProtocolVersion": MINIMUM_TLS,
                     },
                 }
                 for server in servers
             ),
             {
                 "port": {"number": 80, "name": "http", "protocol": "HTTP"},
-                "hosts": [host for server in servers for host in server.hosts],
+                "hosts": [host for server in servers for host in attached_hosts(server)],
                 "tls": {"httpsRedirect": True},
             },
         ],

@@ -148,9 +148,10 @@ def service_scope(platform: Platform, service: Service, always: Sequence[str] = 
 
 
 def called_hosts(platform: Platform, service: Service) -> list[str]:
-    """Hosts that a service may call, as `namespace/host`, external ones among them."""
+    """Hosts that a service may call, as `namespace/host`: external ones and other teams' namespaces among them."""
     return [
         *(f"{called.namespace}/{called.host}" for called in platform.called_by(service)),
+        *(f"{namespace}/*" for namespace in sorted(service.config.calls_out)),
         *(f"{NAMESPACE}/{host}" for external in platform.external_of(service) for host in sorted(external.hosts)),
     ]
 

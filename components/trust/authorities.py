@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pulumi
 
-from components.config.trust import GeneratedRoot, ProvidedRoot, TrustConfig
+from components.clusters.cluster import Cluster
+from components.config.trust import GeneratedRoot, ProvidedRoot, RootConfig, TrustConfig
 from components.config.values import Duration
 from components.naming import child, type_token
 from components.trust import certificates
 from components.trust.generated import IntermediateCertificate, RootCertificate
-from components.trust.roots import RootBundle
+from components.trust.roots import GUIDE, RootBundle
+from components.trust.rotation import marked, reissues
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,32 @@ class Intermediate:
     """What a workload shows between its own certificate and the root, which the receiver has: the authority alone."""
 
     root_certificates: pulumi.Output[str]
-    """The roots that this cluster's workloads trust."""
+    """The roots that this cluster's workloads trust, as istiod is given them: see `rotation.marked`."""
 
     not_after: pulumi.Output[str]
     """End of its validity: ISO 8601, UTC."""
 
 
-class Authorities(pulumi.ComponentResource):
-    """Makes the root and the intermediates, or takes provided ones; warns of an intermediate's end in time.
+@dataclass(frozen=True)
+class Root:
+    """One root, whoever made it."""
 
-    A rotation of the root puts a second root beside the first: `roots` is a list in which each new one is appended,
-    because istiod takes a new bundle only when the old one is a part of it, and the intermediates follow by being
-    signed by another member of it, which renews them in place. The roots are therefore numbered in their names.
+    certificate: pulumi.Output[str]
+    """PEM."""
+
+    not_after: pulumi.Output[str]
+    """End of its validity: ISO 8601, UTC."""
+
+    made: RootCertificate | None = None
+    """Where the stack has its key."""
+
+
+class Authorities(pulumi.ComponentResource):
+    """Makes the roots and the intermediates, or takes provided ones; warns of an intermediate's end in time.
+
+    A rotation puts a next root beside the present one. The phase says which are trusted and which one signs; the
+    intermediates follow by being signed by another root, which renews them in place. Generated roots have their number
+    in their names, so that the next one is the present one afterwards without being another resource.
     """
 
     root_certificates: pulumi.Output[str]
@@ -54,64 +70,82 @@ class Authorities(pulumi.ComponentResource):
         config: TrustConfig,
         *,
         clusters: Sequence[str],
+        meshed: Sequence[Cluster] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`clusters` have a control plane, which signs; `meshed` are all whose proxies have a word in a rotation."""
         super().__init__(type_token("trust", "Authorities"), name, None, opts)
-        if config.root.provided is not None:
-            self._provide(name, config, config.root.provided, clusters)
+        roots = [self._root(name, config, root) for root in config.roots]
+        signer, signing = roots[config.stage.signs], config.roots[config.stage.signs]
+        trusted = [roots[place].certificate for place in config.stage.trusts]
+        self._bundle = RootBundle(
+            child(name, "roots"),
+            bundle=pulumi.Output.all(*trusted).apply(certificates.bundle),
+            signer=signer.certificate,
+            phase=config.phase,
+            clusters=meshed,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.root_certificates = self._bundle.bundle
+        reissue = 0 if config.rotation is None else config.rotation.reissue
+        count = reissues(config.phase, config.stage, reissue)
+        self._given_roots = self.root_certificates.apply(lambda bundle: marked(bundle, count))
+        self._warn_of_root_end(config, signer.not_after)
+        if signing.provided is not None:
+            self.intermediates = self._provided(config, signing.provided, signer, clusters)
         else:
-            self._generate(name, config, config.root.generated or GeneratedRoot(), clusters)
+            self.intermediates = self._generated(name, config, signer, clusters)
         self.register_outputs({"rootCertificates": self.root_certificates})
 
-    def _generate(self, name: str, config: TrustConfig, root: GeneratedRoot, clusters: Sequence[str]) -> None:
-        children = pulumi.ResourceOptions(parent=self)
-        first = RootCertificate(
-            child(name, "root-1"),
+    def _root(self, name: str, config: TrustConfig, root: RootConfig) -> Root:
+        if root.provided is not None:
+            given = root.provided.certificate
+            return Root(pulumi.Output.from_input(given.pem), pulumi.Output.from_input(given.not_after.isoformat()))
+        generated = root.generated or GeneratedRoot()
+        made = RootCertificate(
+            child(name, f"root-{generated.generation}"),
             organization=config.trust_domain,
-            common_name="Root CA 1",
-            lifetime=root.lifetime.seconds,
-            opts=children,
+            common_name=f"Root CA {generated.generation}",
+            lifetime=generated.lifetime.seconds,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        roots = [first]
-        signer = first
-        bundle = pulumi.Output.all(*(root.certificate for root in roots)).apply(certificates.bundle)
-        self.root_certificates = RootBundle(child(name, "roots"), bundle=bundle, opts=children).bundle
+        return Root(made.certificate, made.not_after, made)
+
+    def _generated(
+        self, name: str, config: TrustConfig, signer: Root, clusters: Sequence[str]
+    ) -> dict[str, Intermediate]:
+        assert signer.made is not None
         intermediates: dict[str, Intermediate] = {}
         for cluster in clusters:
             made = IntermediateCertificate(
                 child(name, f"intermediate-{cluster}"),
-                issuer=signer,
+                issuer=signer.made,
                 organization=config.trust_domain,
                 common_name=f"Intermediate CA {cluster}",
                 lifetime=config.intermediates.lifetime.seconds,
                 generation=config.intermediates.generation,
-                opts=children,
+                # A step of a rotation that is refused must leave it as it is.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[self._bundle]),
             )
             intermediates[cluster] = Intermediate(
-                made.certificate, made.private_key, made.certificate, self.root_certificates, made.not_after
+                made.certificate, made.private_key, made.certificate, self._given_roots, made.not_after
             )
             self._warn_of_end(cluster, config, made.not_after, signer.not_after)
             self._warn_of_lifetime(cluster, config, made.issued_lifetime)
-        self._warn_of_root_end(config, signer.not_after)
-        self.intermediates = intermediates
+        return intermediates
 
-    def _provide(self, name: str, config: TrustConfig, root: ProvidedRoot, clusters: Sequence[str]) -> None:
-        self.root_certificates = RootBundle(
-            child(name, "roots"),
-            bundle=certificates.bundle([root.certificate.pem]),
-            opts=pulumi.ResourceOptions(parent=self),
-        ).bundle
-        root_end = pulumi.Output.from_input(root.certificate.not_after.isoformat())
-        self._warn_of_root_end(config, root_end)
+    def _provided(
+        self, config: TrustConfig, root: ProvidedRoot, signer: Root, clusters: Sequence[str]
+    ) -> dict[str, Intermediate]:
         intermediates: dict[str, Intermediate] = {}
         for cluster in clusters:
             given = root.intermediates[cluster]
             certificate = pulumi.Output.from_input(given.certificate.pem)
             not_after = pulumi.Output.from_input(given.certificate.not_after.isoformat())
             key = pulumi.Output.secret(given.private_key.get_secret_value())
-            intermediates[cluster] = Intermediate(certificate, key, certificate, self.root_certificates, not_after)
-            self._warn_of_end(cluster, config, not_after, root_end)
-        self.intermediates = intermediates
+            intermediates[cluster] = Intermediate(certificate, key, certificate, self._given_roots, not_after)
+            self._warn_of_end(cluster, config, not_after, signer.not_after)
+        return intermediates
 
     def _warn_of_end(
         self, cluster: str, config: TrustConfig, not_after: pulumi.Output[str], root_end: pulumi.Output[str]
@@ -149,8 +183,9 @@ def end_warning(cluster: str, config: TrustConfig, *, end: datetime, root_end: d
     when = _when(config, end=end, now=now)
     if when is None or root_end <= end:
         return None
-    if config.root.provided is not None:
-        cure = f"Have it signed again, and give it as istio-mesh:trust.root.provided.intermediates.{cluster}"
+    if config.roots[config.stage.signs].provided is not None:
+        where = ("root", "rotation.next")[config.stage.signs]
+        cure = f"Have it signed again, and give it as istio-mesh:trust.{where}.provided.intermediates.{cluster}"
     else:
         cure = f"Set istio-mesh:trust.intermediates.generation to {config.intermediates.generation + 1}"
     return (
@@ -164,11 +199,9 @@ def root_end_warning(config: TrustConfig, *, end: datetime, now: datetime) -> st
     when = _when(config, end=end, now=now)
     if when is None:
         return None
-    given = config.root.provided is not None
-    another = ", give another one as istio-mesh:trust.root.provided," if given else ""
     return (
         f"The root of the mesh {when}. From then on no workload trusts any other, and renewed intermediates do not "
-        f"help: they end with it. A root is not renewed in place: run `pulumi destroy`{another} and `pulumi up`."
+        f"help: they end with it. Rotate it, in three runs of `pulumi up` and without a failed request: see {GUIDE}."
     )
 
 

@@ -33,7 +33,7 @@ AIMED = (1000, 2)
 SECONDS, GIBIBYTES = 60.0, 1.5
 """The aims: of the whole preview, and of program, engine and provider together."""
 
-DEADLINE = 900.0
+DEADLINE = 1800.0
 
 
 @dataclass(frozen=True)

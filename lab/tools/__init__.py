@@ -26,7 +26,7 @@ def ensure(tools: Iterable[str] | None = None, progress: Progress | None = None,
     it is not in it: several side by side, with progress. Cut off at any point, the next call goes on with the rest.
 
     Args:
-        tools: Names of tools or of their commands; all of the catalogue by default.
+        tools: Names of tools or of their commands; all that a lab has by default.
         progress: Where to show the work; on the terminal, or as lines where there is none, by default.
         clone: The clone whose tools are meant.
 
@@ -45,7 +45,7 @@ def ensure(tools: Iterable[str] | None = None, progress: Progress | None = None,
 
 def missing(clone: Path = _CLONE) -> list[str]:
     """The names of the tools that `ensure` would have to make."""
-    absent = [each for each in CATALOGUE if not cache.entry(each, clone).is_dir()]
+    absent = [each for each in _chosen(None) if not cache.entry(each, clone).is_dir()]
     return [each.name for each in absent if not each.commands or set(each.commands) - set(host.commands_of(each))]
 
 
@@ -69,7 +69,7 @@ def ensure_entry(wanted: Tool, clone: Path = _CLONE) -> Path:
 
 def _chosen(names: Iterable[str] | None) -> list[Tool]:
     if names is None:
-        return list(CATALOGUE)
+        return [each for each in CATALOGUE if each.in_lab]
     chosen: dict[str, Tool] = {}
     for name in names:
         try:

@@ -30,6 +30,16 @@ def link(folder: Path, home: Annotated[Path | None, typer.Option(help="PULUMI_HO
     ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"]).link(folder, home)
 
 
+@app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run_tool(
+    command: Annotated[str, typer.Argument(help="A command of the catalogue.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="What it is told.")] = None,
+) -> None:
+    """Run one command of the tools, made first where it is missing."""
+    program = ensure([command]).path(command)
+    os.execv(program, [str(program), *(arguments or [])])
+
+
 @app.command("go", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run_go(arguments: Annotated[list[str], typer.Argument(help="What go is told.")]) -> None:
     """Run the Go that the tools are built with, in the environment of their builds."""

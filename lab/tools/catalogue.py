@@ -15,6 +15,7 @@ PULUMI = "3.259.0"
 PULUMI_KUBERNETES = "4.25.0"
 COREDNS = "1.12.4"
 METALLB = "0.14.9"
+ACTIONLINT = "1.7.12"
 ENVOY = "1.40.0"
 # The oldest Go that every go.mod of lab/tools accepts, and the toolchain that is fetched where it is missing.
 GO_MINIMUM = (1, 26)
@@ -108,7 +109,9 @@ class OnPath:
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. seconds: what it adds to a first build of all on two idle cores. memory: the build's peak, in GiB."""
+    """One tool. seconds: what it adds to a first build of all on two idle cores. memory: the build's peak, in GiB.
+    in_lab: part of every lab; another one is made when it is asked for by its name.
+    """
 
     name: str
     version: str
@@ -116,6 +119,7 @@ class Tool:
     on_path: tuple[OnPath, ...] = ()
     seconds: float = 2
     memory: float = 0.1
+    in_lab: bool = True
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -260,6 +264,19 @@ CATALOGUE: tuple[Tool, ...] = (
         GoSource(folder="lab/tools/coredns", packages={"coredns": "."}),
         seconds=20,
         memory=1.5,
+    ),
+    Tool(
+        "actionlint",
+        ACTIONLINT,
+        GoSource(
+            folder="lab/tools/actionlint",
+            packages={"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+            variables={"github.com/rhysd/actionlint.version": ACTIONLINT},
+        ),
+        on_path=(OnPath(("actionlint",), ("--version",), r"^v?(\d+\.\d+\.\d+)", (1, 7, 12), (2,)),),
+        seconds=15,
+        memory=1.0,
+        in_lab=False,
     ),
     Tool("pause", "1", GoSource(folder="lab/tools/pause", packages={"pause": "."}), seconds=3, memory=0.5),
     Tool("tenant", "1", GoSource(folder="lab/tenant", packages={"tenant": "."}), seconds=30, memory=1.0),

@@ -1,12 +1,13 @@
 """A kubeconfig is read as kubectl reads it."""
 
+import base64
 from pathlib import Path
 
 import pytest
 import yaml
 
-from components.config.kubeconfig import KubeconfigError, select
-from tests.builders import write_kubeconfig
+from components.config.kubeconfig import KubeconfigError, Selected, select
+from tests.builders import authority, write_kubeconfig
 
 
 def test_the_named_context_is_taken(tmp_path: Path) -> None:
@@ -71,3 +72,44 @@ def test_a_file_that_is_not_yaml_is_not_quoted(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError) as caught:
         select(str(path), None)
     assert caught.value.what == f"{path} cannot be read: it is not YAML"
+
+
+def _selected(tmp_path: Path, **cluster: str) -> Selected:
+    path = write_kubeconfig(tmp_path, "use1")
+    document = yaml.safe_load(path.read_text())
+    document["clusters"][0]["cluster"] = {"server": "https://192.0.2.1:6443", **cluster}
+    path.write_text(yaml.safe_dump(document))
+    return select(str(path), "use1")
+
+
+def test_the_authority_is_the_certificates_alone_wherever_they_are(tmp_path: Path) -> None:
+    certificate = authority().certificate
+    commented = "# made by a tool\n" + certificate.replace("\n", "\r\n") + "\nSubject: CN=Root\n"
+    file = tmp_path / "ca.crt"
+    file.write_text(commented)
+    encoded = base64.b64encode(commented.encode()).decode()
+    assert _selected(tmp_path, **{"certificate-authority-data": encoded}).authority == certificate
+    assert _selected(tmp_path, **{"certificate-authority": str(file)}).authority == certificate
+    assert _selected(tmp_path).authority is None
+
+
+def test_an_authority_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    selected = _selected(tmp_path, **{"certificate-authority": str(tmp_path / "absent.crt")})
+    with pytest.raises(KubeconfigError, match=r"names the authority .*/absent.crt, which cannot be read"):
+        _ = selected.authority
+
+
+@pytest.mark.parametrize(
+    ("user", "kind"),
+    [
+        ({"token": "a"}, "token"),
+        ({"tokenFile": "a"}, "token"),
+        ({"client-certificate-data": "a", "client-key-data": "b"}, "clientCertificate"),
+        ({"client-certificate": "a", "client-key": "b"}, "clientCertificate"),
+        ({"exec": {"command": "aws"}}, "exec"),
+        ({"auth-provider": {"name": "oidc"}}, "other"),
+        ({}, "other"),
+    ],
+)
+def test_the_kind_of_login_is_said_and_none_of_it(user: dict[str, object], kind: str) -> None:
+    assert Selected("file", "use1", "https://a", {}, user).authentication == kind

@@ -80,6 +80,14 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "name with two dots in a row",
+        objects("EnvoyFilter", {}, name="my..own"),
+        [
+            "istio-mesh:objects[0].name: `my..own` is not an object's name. The API server refuses it (RFC 1123). Use "
+            "at most 253 lower-case letters, digits, inner hyphens and dots."
+        ],
+    ),
+    (
         "cluster that is not there",
         objects("EnvoyFilter", {}, clusters=["use1", "euw1"]),
         [

@@ -121,6 +121,7 @@ def test_no_default_stands_on_the_page_without_a_reason() -> None:
 
 
 NO_DECISIONS = {
+    "GeneratedRoot.generation": "where counting begins",
     "IntermediatesConfig.generation": "where counting begins",
     "RemoteTokensConfig.generation": "where counting begins",
     "MeshConfig.version": "the table of versions says it",
@@ -178,10 +179,11 @@ def loaded(values: Yaml) -> StackConfig:
 def with_secrets(values: Yaml) -> Yaml:
     """With real certificates and keys for those that an example leaves out."""
     values = json.loads(json.dumps(values))
-    if "root" in values["trust"]:
-        root, names = authority("root"), values["trust"]["root"]["provided"]["intermediates"]
-        made = {name: authority(name, issuer=root, path_length=0) for name in names}
-        values["trust"]["root"] = provided(root, **made)["root"]
+    for place, key in ((values["trust"], "root"), (values["trust"].get("rotation", {}), "next")):
+        if "provided" in place.get(key, {}):
+            root, names = authority(key), place[key]["provided"]["intermediates"]
+            made = {name: authority(name, issuer=root, path_length=0) for name in names}
+            place[key] = provided(root, **made)["root"]
     for server in values["gateways"]["ingress"]["servers"]:
         if "certificate" in server["tls"]:
             pair = authority("server", ca=False, hosts=server["hosts"])

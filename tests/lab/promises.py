@@ -7,6 +7,7 @@ PROMISED = (
     "B1",  # shared root, one intermediate per cluster
     "B2",  # workload certificates that rotate by themselves
     "B3",  # remote secrets
+    "B4",  # another root, phase by phase
     "C1",  # Istio by Helm, CNI when asked
     "C2",  # sizes
     "C3",  # multi-primary on different networks
@@ -31,9 +32,14 @@ PROMISED = (
     "H2",  # limits of rates and sizes
     "I1",  # endpoints that fail are left alone
     "I2",  # failover and distribution between regions
+    "K1",  # outputs as a contract
+    "J2",  # previews that a policy pack judges
+    "L1",  # what is wrong with a mesh
+    "L2",  # what is wrong with its performance
 )
 
 PROMISED_IN_FULL = (
+    "B4:long",  # a rotation taken back half-way
     "C4:long",  # primary-remote
     "C7:long",  # three regions running; the quick proof of its row previews them
 )

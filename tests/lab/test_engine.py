@@ -60,7 +60,7 @@ def test_the_outputs_describe_the_clusters(
         assert cluster["region"] == site.region.region
         assert cluster["network"] == site.kubectl.json("get", "namespace", SYSTEM)["metadata"]["labels"][NETWORK_LABEL]
         assert cluster["kubernetesVersion"] == site.kubectl.json("version")["serverVersion"]["gitVersion"]
-        assert cluster["eastWestAddress"] == site.east_west_address()
+        assert cluster["eastWest"]["address"] == site.east_west_address()
         assert cluster["ingress"]["address"] == site.ingress_address()
         assert datetime.datetime.fromisoformat(cluster["authorityExpiry"]) == intermediate.not_valid_after_utc
     record(contract=outputs["contractVersion"], clusters=sorted(outputs["clusters"]))

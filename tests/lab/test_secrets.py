@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from istio_mesh_contract import MeshOutputs
 
-from components.outputs import MeshOutputs
 from lab.paths import Paths
 from tests.lab.evidence import evidence_of
 from tests.lab.support.engine import Engine

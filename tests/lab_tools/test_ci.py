@@ -71,8 +71,9 @@ def test_a_check_whose_step_fails_takes_the_lab_down(clone: Path) -> None:
 
 def test_an_environment_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
     shutil.copy(CLONE / "Makefile", tmp_path)
-    (tmp_path / "policies").mkdir()
-    for name in ("requirements.txt", "requirements-dev.txt", "policies/requirements.txt"):
+    for folder in ("contract", "policies"):
+        (tmp_path / folder).mkdir()
+    for name in ("requirements.txt", "requirements-dev.txt", "policies/requirements.txt", "contract/pyproject.toml"):
         (tmp_path / name).touch()
     # Python is there, pip is not: `python -m venv` makes them in this order.
     (tmp_path / ".venv/bin").mkdir(parents=True)

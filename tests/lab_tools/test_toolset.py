@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.tools import missing
 from lab.tools.catalogue import CATALOGUE, tool
 from lab.tools.host import LINKS_MARK, Found, find
 from lab.tools.toolset import CHARTS, Ready, Toolset
@@ -144,3 +145,8 @@ def test_charts_are_copied_under_their_public_names_and_only_when_they_are_other
 def test_a_package_that_the_catalogue_does_not_know_is_not_fetched(toolset: Toolset) -> None:
     with pytest.raises(KeyError, match="nginx"):
         toolset.debian("nginx")
+
+
+def test_a_lab_is_not_asked_for_what_only_checks_need() -> None:
+    assert "actionlint" in {each.name for each in CATALOGUE}
+    assert "actionlint" not in missing()

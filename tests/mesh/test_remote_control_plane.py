@@ -85,7 +85,7 @@ def test_the_namespace_names_the_primary_and_keeps_its_network(done: mocks.Recor
 
 
 def test_istiods_chart_is_all_but_istiod(done: mocks.Recording) -> None:
-    east_west = done.outputs["clusters"]["use1"]["eastWestAddress"]
+    east_west = done.outputs["clusters"]["use1"]["eastWest"]["address"]
     assert done.named("usw2-control-plane-istiod-1-31").inputs["values"] == yaml.safe_load(f"""
         profile: remote
         revision: 1-31

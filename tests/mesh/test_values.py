@@ -244,3 +244,25 @@ def test_environment_values_are_strings(tmp_path: Path) -> None:
     rendered = istiod(with_mesh(tmp_path, dataPlane="upstream-envoy"))
     everything = {**rendered["env"], **rendered["meshConfig"]["defaultConfig"]["proxyMetadata"]}
     assert {type(value) for value in everything.values()} == {str}
+
+
+def test_proxies_count_what_becomes_of_requests_once_services_are_declared(tmp_path: Path) -> None:
+    """Until then the mesh is what it was; Istio's own Envoy counts the rest by its standard metrics."""
+
+    def counted(mesh: dict[str, Any], **said: Any) -> list[str] | None:
+        config = builders.stack_config(tmp_path, mesh={"id": "exam", **mesh}, **said)
+        matcher = istiod(config)["meshConfig"]["defaultConfig"].get("proxyStatsMatcher")
+        return matcher["inclusionSuffixes"] if matcher else None
+
+    services = {"services": {"exam/api": PLAIN}, "gateways": {}}
+    few = [
+        ";.circuit_breakers.default.rq_open",
+        ";.circuit_breakers.default.rq_pending_open",
+        ";.outlier_detection.ejections_active",
+        ";.upstream_rq_completed",
+        ";.upstream_rq_retry",
+    ]
+    more = [";.membership_total", ";.upstream_rq_active", ";.upstream_rq_pending_overflow", ";.upstream_rq_time"]
+    assert counted({}) is None
+    assert counted({}, **services) == few
+    assert counted({"dataPlane": "upstream-envoy"}, **services) == [*few, *more]

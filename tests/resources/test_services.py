@@ -199,10 +199,13 @@ def test_an_external_service_in_istios_form(tmp_path: Path, said: Yaml, expected
 def test_other_teams_are_told_of_every_service(done: mocks.Recording) -> None:
     assert done.outputs["services"]["exam/api"] == {
         "host": "api.exam.svc.cluster.local",
-        "ports": {"web": 80, "http": 8080},
+        "ports": {"web": {"number": 80, "protocol": "http"}, "http": {"number": 8080, "protocol": "http"}},
         "versions": ["v1", "v2"],
         "clusters": ["usw2"],
+        "principal": "exam-platform.local/ns/exam/sa/api",
         "callers": ["exam/web"],
         "publicHosts": [],
+        "offeredTo": [],
+        "callsOut": [],
     }
     assert done.outputs["services"]["exam/web"]["publicHosts"] == ["exam-platform.com"]

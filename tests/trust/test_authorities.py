@@ -155,8 +155,8 @@ def test_an_intermediate_that_ends_with_its_root_is_not_told_to_be_renewed(three
     assert root_end_warning(three.trust, end=NOW + timedelta(days=61), now=NOW) is None
     assert root_end_warning(three.trust, end=end, now=NOW) == (
         "The root of the mesh ends on 2026-10-01, in 30 days. From then on no workload trusts any other, and renewed "
-        "intermediates do not help: they end with it. A root is not renewed in place: run `pulumi destroy` and "
-        "`pulumi up`."
+        "intermediates do not help: they end with it. Rotate it, in three runs of `pulumi up` and without a failed "
+        "request: see docs/rotate-the-root.md."
     )
 
 
@@ -166,7 +166,7 @@ def test_the_end_of_a_provided_root_is_warned_of_once(tmp_path: Path) -> None:
     config = builders.stack_config(tmp_path, trust=builders.provided(root, **pairs))
     warnings = [text for text in authorities(config).warnings() if text.startswith("The root of the mesh ends on ")]
     assert len(warnings) == 1, warnings
-    assert "run `pulumi destroy`, give another one as istio-mesh:trust.root.provided, and `pulumi up`." in warnings[0]
+    assert warnings[0].endswith("without a failed request: see docs/rotate-the-root.md.")
 
 
 def test_a_changed_lifetime_is_said_to_wait_for_the_next_generation(three: StackConfig) -> None:
@@ -175,3 +175,106 @@ def test_a_changed_lifetime_is_said_to_wait_for_the_next_generation(three: Stack
         "istio-mesh:trust.intermediates.lifetime is 730d; the intermediate of use1 was made for 365d and stays as "
         "it is. Set istio-mesh:trust.intermediates.generation to 2 to have one made with the new lifetime."
     )
+
+
+def rotating(folder: Path, phase: str, **changes: Any) -> StackConfig:
+    trust = {"trustDomain": "exam-platform.local", "rotation": {"phase": phase, **changes}}
+    return builders.stack_config(folder, trust=trust)
+
+
+def subjects(pem: str) -> list[str]:
+    return [found.subject.rfc4514_string() for found in x509.load_pem_x509_certificates(pem.encode())]
+
+
+ONE, TWO = "CN=Root CA 1,O=exam-platform.local", "CN=Root CA 2,O=exam-platform.local"
+
+
+@pytest.mark.parametrize(
+    ("phase", "trusted", "signer", "comments"),
+    [
+        ("trust-both", [ONE, TWO], ONE, []),
+        ("sign-new", [ONE, TWO], TWO, ["# reissue 1"]),
+        ("drop-old", [TWO], TWO, []),
+    ],
+)
+def test_a_phase_says_what_is_trusted_and_who_signs(
+    tmp_path: Path, phase: str, trusted: list[str], signer: str, comments: list[str]
+) -> None:
+    done = authorities(rotating(tmp_path, phase))
+    assert {found.name for found in done.of_type("RootCertificate")} == {"trust-root-1", "trust-root-2"}
+    assert subjects(done.outputs["roots"]) == trusted
+    for name in ("use1", "usw2"):
+        certificate = x509.load_pem_x509_certificate(done.outputs[f"{name}-certificate"].encode())
+        assert certificate.issuer.rfc4514_string() == signer
+        given = done.outputs[f"{name}-roots"]
+        assert given.startswith(done.outputs["roots"])
+        assert given.removeprefix(done.outputs["roots"]).splitlines() == comments
+    assert done.named("trust-roots").inputs["phase"] == phase
+    assert subjects(done.named("trust-roots").inputs["signer"]) == [signer]
+
+
+def test_certificates_asked_for_again_are_another_text(tmp_path: Path) -> None:
+    done = authorities(rotating(tmp_path, "sign-new", reissue=1))
+    assert done.outputs["use1-roots"].endswith("-----\n# reissue 1\n# reissue 2\n# reissue 3\n")
+
+
+def test_the_next_root_is_the_present_one_afterwards_under_its_own_name(tmp_path: Path) -> None:
+    during = authorities(rotating(tmp_path, "drop-old"))
+    trust = {"trustDomain": "exam-platform.local", "root": {"generated": {"generation": 2}}}
+    after = authorities(builders.stack_config(tmp_path, trust=trust))
+    assert set(during.names) - set(after.names) == {"trust-root-1"}
+    for name in after.names:
+        before, now = during.named(name), after.named(name)
+        assert (before.urn, before.inputs.keys()) == (now.urn, now.inputs.keys())
+    for name in ("trust-root-2", "trust-intermediate-use1"):
+        made = {key: during.named(name).inputs[key] for key in ("organization", "common_name", "lifetime")}
+        assert made == {key: after.named(name).inputs[key] for key in made}
+
+
+def test_nothing_is_signed_before_a_step_is_taken(tmp_path: Path) -> None:
+    """A refused step would else have renewed the intermediates in the state."""
+    done = authorities(rotating(tmp_path, "sign-new"))
+    for name in ("use1", "usw2"):
+        assert {"trust-roots", "trust-root-2"} <= done.named(f"trust-intermediate-{name}").dependencies
+    assert done.named("trust-roots").dependencies == {"trust-root-1", "trust-root-2"}
+
+
+def test_an_offline_root_follows_one_of_the_stacks_own(tmp_path: Path) -> None:
+    root = builders.authority("Offline root")
+    near = builders.intermediate("use1", root, lifetime=timedelta(days=30))
+    following = builders.provided(root, use1=near, usw2=builders.intermediate("usw2", root))["root"]
+    before = authorities(rotating(tmp_path, "trust-both", next=following))
+    assert subjects(before.outputs["roots"]) == [ONE, "CN=Offline root"]
+    assert subjects(before.outputs["use1-certificate"]) == [
+        "CN=Intermediate CA use1 (generation 1),O=exam-platform.local"
+    ]
+    assert before.warnings() == []
+    after = authorities(rotating(tmp_path, "sign-new", next=following))
+    assert after.outputs["use1-certificate"] == near.certificate
+    assert after.outputs["use1-key"].strip() == near.key.strip()
+    assert after.of_type("IntermediateCertificate") == []
+    (warning,) = after.warnings()
+    assert "give it as istio-mesh:trust.rotation.next.provided.intermediates.use1 and run" in warning
+
+
+def test_one_offline_root_follows_another(tmp_path: Path) -> None:
+    first, second = builders.authority("Offline root 1"), builders.authority("Offline root 2")
+    values = [
+        builders.provided(root, **{name: builders.intermediate(name, root) for name in ("use1", "usw2")})
+        for root in (first, second)
+    ]
+    found: dict[str, tuple[list[str], str]] = {}
+    for phase in ("trust-both", "sign-new", "drop-old"):
+        trust = {**values[0], "rotation": {"phase": phase, "next": values[1]["root"]}}
+        done = authorities(builders.stack_config(tmp_path, trust=trust))
+        issuer = x509.load_pem_x509_certificate(done.outputs["usw2-certificate"].encode()).issuer.rfc4514_string()
+        found[phase] = (subjects(done.outputs["roots"]), issuer)
+    assert found == {
+        "trust-both": (["CN=Offline root 1", "CN=Offline root 2"], "CN=Offline root 1"),
+        "sign-new": (["CN=Offline root 1", "CN=Offline root 2"], "CN=Offline root 2"),
+        "drop-old": (["CN=Offline root 2"], "CN=Offline root 2"),
+    }
+
+
+def test_a_preview_of_a_new_rotation_knows_no_next_root(tmp_path: Path) -> None:
+    assert "roots" in authorities(rotating(tmp_path, "trust-both"), preview=True).unknown_outputs

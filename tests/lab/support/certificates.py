@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
@@ -67,6 +68,20 @@ class WorkloadCertificate:
         """From signing to its end."""
         return self.leaf.not_valid_after_utc - self.leaf.not_valid_before_utc - CLOCK_SKEW
 
+    @property
+    def root(self) -> x509.Certificate:
+        """The trusted root that signatures lead to. istiod sends all that it trusts after what it signs: the order of
+        the chain says nothing.
+
+        :raises AssertionError: where they lead to none.
+        """
+        current, above = self.leaf, [*self.roots, *self.chain[1:]]
+        for _ in above:
+            if current in self.roots:
+                return current
+            current = next((issuer for issuer in above if issuer != current and _signed_by(current, issuer)), current)
+        raise AssertionError(f"{current.subject.rfc4514_string()} was signed by no trusted root")
+
     def authorities(self) -> tuple[x509.Certificate, ...]:
         """The issuers above the leaf up to and with the root, each shown to have signed the one below.
 
@@ -82,6 +97,14 @@ class WorkloadCertificate:
             certificate.verify_directly_issued_by(issuer)
             assert is_authority(issuer), f"{issuer.subject.rfc4514_string()} signed but is no authority"
         return tuple(above)
+
+
+def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 @dataclass(frozen=True)

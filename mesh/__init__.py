@@ -1,0 +1,1 @@
+"""Operating a mesh that stands: `python -m mesh`."""

@@ -1,0 +1,201 @@
+"""What istioctl and kubectl are asked: Istio's analysis, istiod's word on its proxies, requests between gateways."""
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mesh.doctor.collect.within import listed, mapping
+from mesh.doctor.facts import Message, Sync, Unseen, Way
+
+PUSH = 1.0
+"""Seconds that a proxy may take to take what it is told."""
+
+STATUS_PORT = 15021
+"""Where a gateway between networks says that it is ready, at its load balancer too."""
+
+SYNCED = "synced"
+
+OF_SECRETS = ("gateway.SecretAnalyzer", "meshnetworks.MeshNetworksAnalyzer")
+"""Analyzers that read Secrets (istio pkg/config/analysis/analyzers)."""
+
+_FORBIDDEN = "forbidden"
+_SYNC_KINDS = {
+    "Cluster": "clusters",
+    "ClusterLoadAssignment": "endpoints",
+    "Listener": "listeners",
+    "RouteConfiguration": "routes",
+}
+
+
+@dataclass
+class Tools:
+    """Runs of the two, all of which end at `deadline` (of time.monotonic).
+
+    `environment` has PATH and KUBECONFIG; `contexts` the context of each cluster.
+    """
+
+    environment: Mapping[str, str]
+    contexts: Mapping[str, str]
+    deadline: float
+
+    def analyse(self, cluster: str, peers: Sequence[str], revision: str) -> tuple[Message, ...] | Unseen:
+        """Istio's analysis of the objects of one control plane, with the Services of all clusters in sight."""
+        analyzers = self._analyzers()
+        if isinstance(analyzers, Unseen):
+            return analyzers
+        words = ["analyze", "-A", "--revision", revision, "-o", "json", "--color=false"]
+        words += [word for name in analyzers for word in ("--analyzer", name)]
+        # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster
+        # beside itself differs in nothing.
+        words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
+        done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
+        if isinstance(done, Unseen):
+            return done
+        return messages(done.stdout) if done.returncode == 0 else _failed(done, "istioctl analyze")
+
+    def _analyzers(self) -> list[str] | Unseen:
+        """All that this istioctl has, but for those that read Secrets: nobody has to hold that right for a look.
+
+        What they judge is seen otherwise: the gateways' certificates by handshakes, remote secrets by what istiods say.
+        """
+        done = self._run(["istioctl", "analyze", "--list-analyzers"])
+        if isinstance(done, Unseen):
+            return done
+        names = [line[2:].rstrip(":") for line in done.stdout.splitlines() if line.startswith("* ")]
+        return [name for name in names if name not in OF_SECRETS] or _failed(done, "istioctl analyze --list-analyzers")
+
+    def sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
+        """What the istiods of a cluster say of their proxies. Stale is what is so twice: a push takes a moment."""
+        first = self._sync(cluster)
+        if isinstance(first, Unseen) or not any(map(stale, first.values())):
+            return first
+        time.sleep(PUSH)
+        second = self._sync(cluster)
+        return first if isinstance(second, Unseen) else still(first, second)
+
+    def _sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
+        done = self._run(["istioctl", "--context", self.contexts[cluster], "proxy-status", "-o", "json"])
+        if isinstance(done, Unseen):
+            return done
+        return synced(done.stdout) if done.returncode == 0 else _failed(done, "istioctl proxy-status")
+
+    def remotes(self, cluster: str) -> Mapping[str, str] | Unseen:
+        """What the istiods of a cluster say of those that they read: their states, the worst of all istiods."""
+        words = ["experimental", "internal-debug", "--all", "clusterz"]
+        done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
+        if isinstance(done, Unseen):
+            return done
+        return states(done.stdout) if done.returncode == 0 else _failed(done, "istioctl internal-debug")
+
+    def request(self, cluster: str, namespace: str, pod: str, address: str) -> Way | Unseen:
+        """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has."""
+        url = f"http://{address}:{STATUS_PORT}/healthz/ready"
+        wait = ["pilot-agent", "wait", "--url", url, "--timeoutSeconds", "2", "--requestTimeoutMillis", "1500"]
+        words = ["exec", "-n", namespace, pod, "-c", "istio-proxy", "--", *wait, "--periodMillis", "100"]
+        done = self._run(["kubectl", "--context", self.contexts[cluster], *words])
+        if isinstance(done, Unseen):
+            return done
+        if done.returncode == 0:
+            return Way(f"{address}:{STATUS_PORT}")
+        if "Last error:" in done.stderr:
+            return Way(f"{address}:{STATUS_PORT}", last_error(done.stderr))
+        return _failed(done, "kubectl exec")
+
+    def _run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str] | Unseen":
+        name = " ".join(word for word in command[:4] if not word.startswith("-"))
+        left = self.deadline - time.monotonic()
+        try:
+            return subprocess.run(
+                command, env=dict(self.environment), capture_output=True, text=True, timeout=max(0.1, left), check=False
+            )
+        except FileNotFoundError:
+            return Unseen(f"there is no `{command[0]}` on PATH", f"Install {command[0]}")
+        except subprocess.TimeoutExpired:
+            # Without a right to watch, istioctl waits for ever.
+            cure = "Raise `--deadline`; see whether it has the rights of docs/doctor.md"
+            return Unseen(f"`{name}` did not end in time", cure)
+
+
+def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
+    said = " ".join((done.stderr or done.stdout).split())
+    if _FORBIDDEN in said.lower():
+        return Unseen(f"the credentials do not allow `{name}`", "Give them the rights of docs/doctor.md")
+    return Unseen(f"`{name}` failed: {said[-300:]}", "Run it by hand, and mend what it says")
+
+
+def still(first: Mapping[str, Sync], second: Mapping[str, Sync]) -> dict[str, Sync]:
+    """What was said the second time, where only that is stale which was so before and has been sent nothing since."""
+
+    def settled(proxy: str, sync: Sync) -> Sync:
+        before = first.get(proxy)
+        moving = {
+            kind: "SYNCED"
+            for kind, state in sync.states.items()
+            if state == "STALE"
+            and (before is None or before.states.get(kind) != state or before.sent.get(kind) != sync.sent.get(kind))
+        }
+        return replace(sync, states={**sync.states, **moving})
+
+    return {proxy: settled(proxy, sync) for proxy, sync in second.items()}
+
+
+def stale(sync: Sync) -> bool:
+    """Whether a proxy has not taken something yet."""
+    return "STALE" in sync.states.values()
+
+
+def messages(text: str) -> tuple[Message, ...]:
+    """Those that `istioctl analyze -o json` printed; sentences for people may follow them."""
+    start, end = text.find("["), text.rfind("]")
+    listed: list[dict[str, Any]] = json.loads(text[start : end + 1]) if 0 <= start < end else []
+    return tuple(
+        Message(
+            code=entry["code"],
+            level=entry["level"],
+            origin=entry.get("origin", ""),
+            text=entry["message"],
+            cluster=entry.get("cluster", "default"),
+        )
+        for entry in listed
+    )
+
+
+def synced(text: str) -> dict[str, Sync]:
+    """Each proxy (`pod.namespace`) with its states, from what `istioctl proxy-status -o json` printed."""
+    start = text.find("{")
+    if start < 0:
+        return {}
+    answer: dict[str, Any] = json.loads(text[start:])
+    found: dict[str, Sync] = {}
+    for entry in listed(answer, "resources"):
+        metadata = mapping(entry, "node", "metadata")
+        configs = {
+            _SYNC_KINDS[kind]: config
+            for config in listed(entry, "genericXdsConfigs")
+            if (kind := config.get("typeUrl", "").rpartition(".")[2]) in _SYNC_KINDS
+        }
+        states = {kind: config.get("configStatus", "UNKNOWN") for kind, config in configs.items()}
+        sent = {kind: config.get("lastUpdated", "") for kind, config in configs.items()}
+        found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states, sent)
+    return found
+
+
+def states(text: str) -> dict[str, str]:
+    """The state of each remote cluster, from what `internal-debug --all clusterz` printed: a list by istiod."""
+    start = text.find("{")
+    answers: dict[str, list[dict[str, Any]]] = json.loads(text[start:]) if start >= 0 else {}
+    found: dict[str, str] = {}
+    for entry in (entry for answer in answers.values() for entry in answer):
+        # Its own cluster has no secret. Of several istiods the one that is behind counts.
+        if entry.get("secretName") and found.get(entry["id"], SYNCED) == SYNCED:
+            found[entry["id"]] = entry.get("syncStatus", "unknown")
+    return found
+
+
+def last_error(text: str) -> str:
+    """The reason in what `pilot-agent wait` says at its end, without the address before it."""
+    said = text.rpartition("Last error:")[2].partition("\n")[0].strip()
+    return said.rpartition('": ')[2] or said

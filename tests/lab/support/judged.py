@@ -1,0 +1,166 @@
+"""Runs of the engine that a policy pack judges, read as the project's own previews are."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from previews.events import SECRET, SIGNATURE, read
+from previews.report import Reader, Report
+from tests.lab.support.commands import run
+from tests.lab.support.engine import Engine
+
+PROGRAM = Path(__file__).parents[1] / "another_team"
+PASSPHRASE = "another team"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+TABLES = ("test_aws", "test_kubernetes", "test_istio_access", "test_istio_traffic", "test_istio_proxies", "test_stack")
+"""Where the pack's own tests have a bad change for every policy, with its sentence."""
+
+
+def up(engine: Engine, config: Path) -> Report:
+    """`pulumi up` with the project's pack: a preview, and what it shows only where the pack lets it."""
+    log = engine.scratch / f"judged-{config.stem}.jsonl"
+    words = ["up", "--yes", "--stack", engine.stack, "--policy-pack", str(engine.root / "policies")]
+    result = engine.pulumi(*words, "--event-log", str(log), "--config-file", str(config), check=False)
+    return _report(log, result.code, result.text)
+
+
+def _report(log: Path, code: int, said: str) -> Report:
+    reader = Reader("judged")
+    if log.is_file():
+        reader.add_all(read(log))
+    return reader.report(code, said)
+
+
+@dataclass(frozen=True)
+class BadChange:
+    """The first bad change of a topic of the pack that can be written without parameters.
+
+    :ivar topic: the module of policies.
+    :ivar policy: the policy that refuses it.
+    :ivar resources: as `another_team` reads them.
+    :ivar messages: what it is refused with.
+    """
+
+    topic: str
+    policy: str
+    resources: Sequence[Mapping[str, Any]]
+    messages: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.policy}"
+
+
+def bad_changes(family: str) -> Iterator[BadChange]:
+    """One of each topic of a family (`aws`, `kubernetes`, `istio`, `stack`) that has a mandatory policy."""
+    pack = importlib.import_module("policies.pack")
+    cases = [case for table in TABLES for case in importlib.import_module(f"tests.policies.{table}").CASES]
+    for topic in pack.TOPICS:
+        name = topic.__name__.rpartition(".")[2]
+        mandatory = {policy.id for policy in pack.policies_in(topic) if policy.severity == "mandatory"}
+        plain = [case for case in cases if case.policy in mandatory and not case.given.production]
+        if mandatory and name.startswith(f"{family}_"):
+            # The provider moves `stringData` into `data` before the pack sees it: another place in the sentence.
+            first = next(case for case in plain if "stringData" not in "".join(case.messages))
+            yield BadChange(name, first.policy, listed(first.make()), first.messages)
+
+
+def compliant() -> list[dict[str, Any]]:
+    """A mesh and the AWS resources below it, as every policy passes them; without Releases, which need a cluster."""
+    tests = importlib.import_module("tests.policies.compliant")
+    below = [tests.aws(type_, name=type_.rpartition(":")[2]) for type_ in tests.AWS]
+    return listed(resource for resource in [*tests.mesh(), *below] if resource.type != RELEASE)
+
+
+def listed(resources: Iterable[Any]) -> list[dict[str, Any]]:
+    """Resources of the pack's own tests, as `another_team` reads them."""
+    return [
+        {
+            "type": resource.type,
+            # Two clusters have objects of one name.
+            "name": resource.urn.rpartition("::")[2],
+            "inputs": _plain(resource.properties),
+            "provider": resource.provider.rpartition("::")[2] or "use1",
+            "protect": resource.protect,
+        }
+        for resource in resources
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if type(value).__name__ == "Secret":
+        return {SIGNATURE: SECRET, "value": _plain(value.value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+class AnotherTeam:
+    """A project of its own, in a backend of its own, judged by the same pack.
+
+    :param folder: everything of it.
+    :param env: with pulumi on PATH.
+    :param pack: the pack's folder.
+    :param charts: folder of Istio's charts, by their names.
+    """
+
+    def __init__(self, folder: Path, env: Mapping[str, str], pack: Path, charts: Path) -> None:
+        self.folder, self.pack, self.charts = folder, pack, charts
+        self.noted, self.deployed = folder / "noted", folder / "deployed"
+        for name in ("state", "bin", "program"):
+            (folder / name).mkdir(parents=True)
+        plugin = folder / "bin" / "pulumi-resource-aws"
+        start = [sys.executable, "-P", "-u", str(Path(__file__).with_name("noting_provider.py")), version("pulumi-aws")]
+        plugin.write_text(f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n', encoding="utf-8")
+        plugin.chmod(0o755)
+        runtime = {"name": "python", "options": {"virtualenv": sys.prefix}}
+        project = {"name": "another-team", "main": str(PROGRAM), "runtime": runtime}
+        (folder / "program" / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+        self.env = {
+            **env,
+            "PATH": f"{folder / 'bin'}:{env['PATH']}",
+            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_DEBUG_COMMANDS": "true",
+            "NOTED": str(self.noted),
+        }
+        self._pulumi("stack", "init", "judged")
+
+    def up(self, resources: Sequence[Mapping[str, Any]]) -> Report:
+        """`pulumi up` of these resources, with the pack."""
+        listed, log = self.folder / "resources.json", self.folder / "events.jsonl"
+        listed.write_text(json.dumps([self._with_chart(each) for each in resources]), encoding="utf-8")
+        log.unlink(missing_ok=True)
+        values = {"resources": str(listed), "deployed": str(self.deployed)}
+        content = {"config": {f"another-team:{key}": value for key, value in values.items()}}
+        (self.folder / "program" / "Pulumi.judged.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        words = ("up", "--yes", "--stack", "judged", "--policy-pack", str(self.pack), "--event-log", str(log))
+        return _report(log, *self._pulumi(*words, check=False))
+
+    def _with_chart(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A release whose chart is only named gets it from the lab's folder: the provider reads it."""
+        chart = resource["inputs"].get("chart", "")
+        if not (self.charts / chart).is_dir() or not chart:
+            return resource
+        return {**resource, "inputs": {**resource["inputs"], "chart": str(self.charts / chart)}}
+
+    @property
+    def made(self) -> list[str]:
+        """All that was deployed: files of objects, noted resources."""
+        files = [str(path.relative_to(self.deployed)) for path in self.deployed.rglob("*") if path.is_file()]
+        return sorted(files) + (self.noted.read_text().splitlines() if self.noted.exists() else [])
+
+    def _pulumi(self, *words: str, check: bool = True) -> tuple[int, str]:
+        command = ["pulumi", "--non-interactive", *words]
+        result = run(command, env=self.env, cwd=self.folder / "program", timeout=300, check=check)
+        return result.code, result.text
