@@ -244,6 +244,22 @@ def _bools(values: tuple[object, ...]) -> bool:
     return any(isinstance(value, bool) for value in values)
 
 
+_SHORTEST = 4
+"""A text below it is a flag or a number, and stands in every other sentence."""
+
+
+def secrets_in(value: Any, *, within: bool = False) -> frozenset[str]:
+    """The texts in properties that are secret."""
+    if isinstance(value, Secret):
+        return secrets_in(value.value, within=True)
+    if isinstance(value, Mapping):
+        items = cast(Mapping[str, Any], value).values()
+        return frozenset[str]().union(*(secrets_in(item, within=within) for item in items))
+    if isinstance(value, list):
+        return frozenset[str]().union(*(secrets_in(item, within=within) for item in cast(list[Any], value)))
+    return frozenset({value} if within and isinstance(value, str) and len(value) >= _SHORTEST else ())
+
+
 def unnoticed(_: str) -> None:
     """For readers to whom it is all the same: nothing is noted."""
 

@@ -10,6 +10,7 @@ from policies.catalogue import ADVISORY, MANDATORY, Finding, Policy, Severity, m
 from policies.exemptions import Exemptions
 from policies.resources import Index, Resource, Stack, Subject
 from policies.settings import Settings
+from policies.unknowns import secrets_in
 
 SETTINGS, EXPIRED, UNUSED, REPORT = "policies-settings", "exemption-expired", "exemption-unused", "policies-report"
 """Said in the pack's own name: settings that cannot be used, exemptions that are over or of no use, the report."""
@@ -149,7 +150,11 @@ class Judgement:
                 tally.exempted += 1
                 continue
             tally.found += 1
-            yield Verdict(policy.id, level, finding.message, resource.urn if resource else "")
+            said = finding.message
+            for text in sorted(secrets_in(resource.properties), key=len, reverse=True) if resource else ():
+                # Whatever a policy quotes: a whole spec may be secret.
+                said = said.replace(text, "a secret")
+            yield Verdict(policy.id, level, said, resource.urn if resource else "")
 
     def _count(self, policy: Policy, resource: Resource, places: Sequence[str], *, found: bool) -> None:
         tally = self.tallies.setdefault(policy.id, Tally())
