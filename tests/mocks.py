@@ -289,7 +289,39 @@ def _release(args: mocks.MockResourceArgs) -> Properties:
     return {"status": {"status": "deployed", "name": inputs.get("name"), "namespace": inputs.get("namespace")}}
 
 
+def _eks_cluster(args: mocks.MockResourceArgs) -> Properties:
+    inputs = plain(args.inputs)
+    host = f"https://{args.name.upper()}.gr7.eks.amazonaws.com"
+    return {
+        "endpoint": host,
+        "certificateAuthority": {"data": base64.b64encode(f"ca-of-{args.name}".encode()).decode()},
+        "identities": [{"oidcs": [{"issuer": f"https://oidc.eks.amazonaws.com/id/{args.name.upper()}"}]}],
+        "vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": f"{args.name}-group"},
+    }
+
+
+def _arn(args: mocks.MockResourceArgs) -> Properties:
+    return {"arn": f"arn:aws:test:::{args.name}"}
+
+
+def _key(args: mocks.MockResourceArgs) -> Properties:
+    return {**_arn(args), "keyId": f"{args.name}-key"}
+
+
+def _address(args: mocks.MockResourceArgs) -> Properties:
+    return {"publicIp": f"198.51.100.{sum(args.name.encode()) % 250 + 1}"}
+
+
 _ANSWERS: dict[str, Outputs] = {
+    "aws:eks/cluster:Cluster": _eks_cluster,
+    "aws:cloudwatch/logGroup:LogGroup": _arn,
+    "aws:iam/role:Role": _arn,
+    "aws:kms/key:Key": _key,
+    "aws:ec2/eip:Eip": _address,
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda _: {"latestVersion": 3},
+    "aws:ec2transitgateway/transitGateway:TransitGateway": lambda args: {
+        "associationDefaultRouteTableId": f"{args.name}-routes"
+    },
     "kubernetes:core/v1:Service": _service,
     "kubernetes:core/v1:Secret": _secret,
     "pulumi-python:dynamic/istio-mesh:Reachability": _reachability,

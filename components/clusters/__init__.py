@@ -21,6 +21,11 @@ def provision(config: StackConfig) -> tuple[Cluster, ...]:
             f"Istio {support.istio} has had no fixes since {support.end_of_life}, the end of its life. "
             "Raise istio-mesh:mesh.version."
         )
+    if config.aws is not None:
+        # Not above: a stack of clusters that are there already needs nothing of AWS.
+        from components.clusters.eks import eks_clusters
+
+        return eks_clusters(config.clusters, config.aws, mesh_id=config.mesh.id, mesh_version=config.mesh.version)
     return tuple(
         ExistingCluster(cluster.name, cluster, mesh_version=config.mesh.version).cluster for cluster in config.clusters
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.config.access import IssuersConfig
+from components.config.aws import AwsConfig
 from components.config.clusters import ClustersConfig
 from components.config.declared import Declared
 from components.config.egress import EgressConfig
@@ -27,6 +28,9 @@ class StackConfig(Model):
 
     clusters: ClustersConfig = Field()
     """The clusters of the mesh, one per region."""
+
+    aws: AwsConfig | None = None
+    """What the clusters that the stack makes in AWS have in common; default: none, it makes no cluster."""
 
     trust: TrustConfig = Field()
     """Who trusts whom."""

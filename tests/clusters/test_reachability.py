@@ -10,6 +10,7 @@ import pytest
 
 from components.clusters import reachability
 from components.clusters.api import Identity, Unreachable
+from components.clusters.cluster import Access
 from components.clusters.reachability import Reachability, _ReachabilityProvider  # pyright: ignore[reportPrivateUsage]
 from tests import mocks
 from tests.builders import write_kubeconfig
@@ -18,7 +19,13 @@ from tests.builders import write_kubeconfig
 @pytest.fixture
 def properties(tmp_path: Path) -> dict[str, Any]:
     path = write_kubeconfig(tmp_path, "use1")
-    return {"cluster": "use1", "kubeconfig": str(path), "context": "use1", "istio_version": "1.31.0"}
+    return {
+        "cluster": "use1",
+        "kubeconfig": str(path),
+        "context": "use1",
+        "istio_version": "1.31.0",
+        "kubernetes_version": None,
+    }
 
 
 def answering(
@@ -158,7 +165,7 @@ def test_the_state_names_the_provider_and_holds_no_code() -> None:
     """Or each change of the program's code would show as a change of the cluster."""
 
     def program() -> None:
-        Reachability("use1", cluster="use1", kubeconfig=None, context="use1", istio_version="1.31.0")
+        Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
 
     pickled = base64.b64decode(mocks.run(program).named("use1").inputs["__provider"])
     texts = [argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
@@ -167,7 +174,7 @@ def test_the_state_names_the_provider_and_holds_no_code() -> None:
 
 def test_in_a_preview_before_the_first_up_the_version_is_unknown() -> None:
     def program() -> None:
-        made = Reachability("use1", cluster="use1", kubeconfig=None, context="use1", istio_version="1.31.0")
+        made = Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
         pulumi.export("version", made.kubernetes_version)
 
     assert mocks.run(program, preview=True).unknown_outputs == {"version"}

@@ -1,0 +1,74 @@
+"""Minimal stacks that make their clusters in AWS, as a stack file would have them."""
+
+from typing import Any
+
+from components.config import StackConfig
+from components.config.loading import check
+from tests.builders import Yaml, put
+
+REGIONS = {
+    "use1": "us-east-1",
+    "usw2": "us-west-2",
+    "euw1": "eu-west-1",
+    "euc1": "eu-central-1",
+    "aps1": "ap-south-1",
+    "sae1": "sa-east-1",
+}
+"""Regions by the names of their clusters, in the order in which a test takes them."""
+
+RUNNER = "203.0.113.10/32"
+
+MANAGEMENT: Yaml = {
+    "id": "vpc-0123456789abcdef0",
+    "region": "us-east-1",
+    "cidr": "10.0.0.0/16",
+    "routeTables": ["rtb-0123456789abcdef0"],
+}
+
+NODES: Yaml = {"instanceTypes": ["m7g.large"], "min": 3, "max": 6}
+
+
+def aws_stack(count: int = 2, **changes: Any) -> Yaml:
+    """The smallest stack of so many clusters, reached over the internet by the runner. `changes` replaces values by
+    their dotted paths, with `__` for a dot."""
+    values: Yaml = {
+        "clusters": [
+            {"name": name, "region": region, "eks": {"slot": slot, "endpoint": {"publicFrom": [RUNNER]}}}
+            for slot, (name, region) in enumerate(list(REGIONS.items())[:count])
+        ],
+        "aws": {
+            "account": "111122223333",
+            "tags": {"owner": "platform", "environment": "test", "costCentre": "4711"},
+            "network": {"supernet": "10.64.0.0/13"},
+            "deployFrom": {"principal": "arn:aws:iam::111122223333:role/deployer", "egress": [RUNNER]},
+        },
+        "trust": {"trustDomain": "exam-platform.local"},
+        "mesh": {"id": "exam"},
+        "gateways": {
+            "ingress": {"servers": [{"hosts": ["exam-platform.com"], "tls": {"existingSecret": "exam-platform-tls"}}]}
+        },
+    }
+    for path, value in changes.items():
+        put(values, path.replace("__", "."), value)
+    return values
+
+
+def private_stack(count: int = 2, **changes: Any) -> Yaml:
+    """The same with private API servers, deployed from a management VPC."""
+    private: dict[str, Any] = {f"clusters__{index}__eks__endpoint": {} for index in range(count)}
+    deploy_from = {"principal": "arn:aws:iam::111122223333:role/deployer", "managementVpc": dict(MANAGEMENT)}
+    return aws_stack(count, **private, aws__deployFrom=deploy_from, **changes)
+
+
+def aws_config(values: Yaml) -> StackConfig:
+    """The model; an assertion names its faults."""
+    config, faults = check(values)
+    assert config is not None, [str(fault) for fault in faults]
+    return config
+
+
+def aws_faults_of(values: Yaml, changes: dict[str, Any]) -> list[str]:
+    """The faults of a stack with these changes, one line each."""
+    for path, value in changes.items():
+        put(values, path, value)
+    return [str(fault) for fault in check(values)[1]]
