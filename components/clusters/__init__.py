@@ -1,6 +1,6 @@
 """The clusters of the mesh: whatever a stack says of them comes out as the same `Cluster`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pulumi
@@ -10,7 +10,7 @@ from components.clusters.existing import ExistingCluster
 from components.config import StackConfig
 from components.config.support import support_of
 
-__all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision"]
+__all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision", "public_name"]
 
 
 def provision(config: StackConfig) -> tuple[Cluster, ...]:
@@ -25,10 +25,26 @@ def provision(config: StackConfig) -> tuple[Cluster, ...]:
         # Not above: a stack of clusters that are there already needs nothing of AWS.
         from components.clusters.eks import eks_clusters
 
-        return eks_clusters(config.clusters, config.aws, mesh_id=config.mesh.id, mesh_version=config.mesh.version)
+        name = config.gateways.ingress.name
+        zone_id = None if name is None else name.zone_id
+        return eks_clusters(
+            config.clusters, config.aws, mesh_id=config.mesh.id, mesh_version=config.mesh.version, zone_id=zone_id
+        )
     return tuple(
         ExistingCluster(cluster.name, cluster, mesh_version=config.mesh.version).cluster for cluster in config.clusters
     )
+
+
+def public_name(
+    config: StackConfig, *, clusters: Sequence[Cluster], addresses: Mapping[str, pulumi.Output[str]]
+) -> None:
+    """The stack's one public name over all regions, where it has one; `addresses` are the ingresses', by cluster."""
+    name = config.gateways.ingress.name
+    if name is not None:
+        from components.clusters.name import PublicName
+
+        hosts = [host for server in config.gateways.ingress.servers for host in server.hosts]
+        PublicName("public-name", name, hosts=hosts, clusters=clusters, addresses=addresses)
 
 
 def primaries_first(clusters: Iterable[Cluster]) -> list[Cluster]:

@@ -6,12 +6,12 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from components.charts import chart_arguments
 from components.clusters.account import PODS, Place, role
 from components.clusters.balancer_policy import CONTROLLER_POLICY
 from components.clusters.cluster import LoadBalancer
 from components.clusters.control_plane import EksControlPlane
 from components.config.aws import LoadBalancerControllerConfig
-from components.config.mesh import ChartsConfig
 from components.naming import LONGEST_AWS_ROLE, child, type_token
 
 AUTO_MODE_CLASS = "eks.amazonaws.com/nlb"
@@ -88,7 +88,7 @@ class LoadBalancerController(pulumi.ComponentResource):
         )
         kubernetes.helm.v3.Release(
             child(name, "release"),
-            **_chart(config.charts, config.version),
+            **chart_arguments(config.charts, CHART, config.version),
             name=CHART,
             namespace="kube-system",
             values=controller_values(cluster=control_plane.name, region=place.region, vpc_id=vpc_id, tags=place.common),
@@ -114,18 +114,4 @@ def controller_values(
         # Services say themselves whose they are; a webhook on all of them would stand in the way of every one.
         "enableServiceMutatorWebhook": False,
         "defaultTags": dict(tags),
-    }
-
-
-def _chart(charts: ChartsConfig, version: str) -> dict[str, object]:
-    """As `chart_arguments` of the mesh says it, for a chart that has its own version in a folder too."""
-    if charts.folder is not None:
-        folder = charts.folder if charts.folder.startswith(("/", ".", "~")) else f"./{charts.folder}"
-        return {"chart": f"{folder.rstrip('/')}/{CHART}"}
-    if charts.oci is not None:
-        return {"chart": f"{charts.oci}/{CHART}", "version": version}
-    return {
-        "chart": CHART,
-        "version": version,
-        "repository_opts": kubernetes.helm.v3.RepositoryOptsArgs(repo=charts.repository),
     }

@@ -3,9 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+
+if TYPE_CHECKING:
+    # Clusters that are there already need nothing of AWS at run time.
+    from components.clusters.account import Place
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,9 @@ class Cluster:
 
     balancers: LoadBalancers = LoadBalancers()
     """The load balancers of its gateways."""
+
+    place: "Place | None" = None
+    """Where in AWS it was made: for this room alone."""
 
     vpc_id: pulumi.Input[str] | None = None
     """The AWS network that it is in; None elsewhere."""

@@ -135,24 +135,25 @@ class EksControlPlane(pulumi.ComponentResource):
                 "authentication_mode": "API",
                 "bootstrap_cluster_creator_admin_permissions": False,
             },
-            vpc_config={
-                "subnet_ids": list(network.intra),
-                "security_group_ids": [group.id],
-                "endpoint_private_access": True,
-                "endpoint_public_access": bool(public_from),
-                # Left out where it is private: EKS fills in everybody, and holds it against nobody.
-                **({"public_access_cidrs": list(public_from)} if public_from else {}),
-            },
+            vpc_config=aws.eks.ClusterVpcConfigArgs(
+                subnet_ids=list(network.intra),
+                security_group_ids=[group.id],
+                endpoint_private_access=True,
+                endpoint_public_access=bool(public_from),
+                # Left out where it is private: EKS fills in everybody, and lets nobody in by it.
+                public_access_cidrs=list(public_from) or None,
+            ),
             encryption_config={"resources": ["secrets"], "provider": {"key_arn": key.arn}},
             enabled_cluster_log_types=list(LOG_TYPES),
             # At the end of standard support EKS raises the version; the other way costs six times as much an hour.
             upgrade_policy={"support_type": "STANDARD"},
             zonal_shift_config={"enabled": shared.zonal_shift},
             deletion_protection=shared.deletion_protection,
-            compute_config={
-                "enabled": on,
-                **({"node_pools": list(automatic.node_pools), "node_role_arn": nodes.arn} if automatic else {}),
-            },
+            compute_config=aws.eks.ClusterComputeConfigArgs(
+                enabled=on,
+                node_pools=list(automatic.node_pools) if automatic else None,
+                node_role_arn=nodes.arn if automatic else None,
+            ),
             kubernetes_network_config={"elastic_load_balancing": {"enabled": on}},
             storage_config={"block_storage": {"enabled": on}},
             tags=place.tags(),
@@ -210,13 +211,14 @@ class EksControlPlane(pulumi.ComponentResource):
             tags=self._place.tags(entry),
             opts=self._place.options(self),
         )
-        scope = {"type": "namespace", "namespaces": list(namespaces)} if namespaces else {"type": "cluster"}
         granted = aws.eks.AccessPolicyAssociation(
             child(self._name, f"access-{entry}-rights"),
             cluster_name=self.name,
             principal_arn=made.principal_arn,
             policy_arn=f"arn:aws:eks::aws:cluster-access-policy/{RIGHTS[rights]}",
-            access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(**scope),
+            access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(
+                type="namespace" if namespaces else "cluster", namespaces=list(namespaces) or None
+            ),
             opts=self._place.options(self),
         )
         return made, granted

@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.clusters.account import Place, places, regional_provider
 from components.clusters.balancers import LoadBalancerController, load_balancer
+from components.clusters.cert_manager import CertManager
 from components.clusters.cluster import Access, Cluster, LoadBalancers
 from components.clusters.control_plane import EksControlPlane
 from components.clusters.network import Network
@@ -48,9 +49,12 @@ class _Made:
 
 
 def eks_clusters(
-    clusters: Sequence[ClusterConfig], shared: AwsConfig, *, mesh_id: str, mesh_version: str
+    clusters: Sequence[ClusterConfig], shared: AwsConfig, *, mesh_id: str, mesh_version: str, zone_id: str | None
 ) -> tuple[Cluster, ...]:
-    """Makes them. The networks of all come first, since each cluster's rules and allow-list name the others."""
+    """Makes them; `zone_id` is the hosted zone of their public hosts.
+
+    The networks of all come first, since each cluster's rules and allow-list name the others.
+    """
     where = places(shared, mesh_id=mesh_id, clusters={cluster.name: cluster.region for cluster in clusters})
     made: dict[str, _Made] = {}
     for cluster in clusters:
@@ -62,7 +66,9 @@ def eks_clusters(
     paths = _between(shared, made)
     management = _management(shared, where)
     return tuple(
-        EksCluster(name, shared, made=made, mesh_version=mesh_version, paths=paths, management=management).cluster
+        EksCluster(
+            name, shared, made=made, mesh_version=mesh_version, paths=paths, management=management, zone_id=zone_id
+        ).cluster
         for name in made
     )
 
@@ -105,6 +111,7 @@ class EksCluster(pulumi.ComponentResource):
         mesh_version: str,
         paths: Sequence[pulumi.Resource],
         management: aws.Provider | None,
+        zone_id: str | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(type_token("clusters", "EksCluster"), name, None, opts)
@@ -191,6 +198,22 @@ class EksCluster(pulumi.ComponentResource):
                 )
             ]
         )
+        certificates: list[pulumi.Resource] = (
+            [
+                CertManager(
+                    child(name, "cert-manager"),
+                    shared.cert_manager,
+                    zone_id=zone_id,
+                    place=place,
+                    control_plane=control_plane,
+                    provider=provider,
+                    depends_on=[compute],
+                    opts=children,
+                )
+            ]
+            if shared.cert_manager is not None and zone_id is not None
+            else []
+        )
         peers = [caller for peer in others for caller in _caller(peer, private).ranges]
         also = shared.between_regions.public_load_balancers
         self.cluster = Cluster(
@@ -202,7 +225,7 @@ class EksCluster(pulumi.ComponentResource):
             kubernetes_version=f"v{eks.version}",
             access=access,
             primary=config.primary,
-            ready=(reachability, own.network, compute, rules, *paths, *controller),
+            ready=(reachability, own.network, compute, rules, *paths, *controller, *certificates),
             balancers=LoadBalancers(
                 ingress=load_balancer(automatic=automatic, internal=False, keeps_client=False, tags=place.common),
                 east_west=load_balancer(
@@ -213,6 +236,7 @@ class EksCluster(pulumi.ComponentResource):
                     source_ranges=[*peers, *(also.also_from if also is not None else ())],
                 ),
             ),
+            place=place,
             vpc_id=own.network.vpc_id,
             subnet_ids=tuple(own.network.private),
             oidc_issuer=control_plane.issuer,

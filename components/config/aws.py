@@ -31,6 +31,10 @@ CONTROLLER_VERSION = "1.14.1"
 """Chart of the AWS Load Balancer Controller 2.14.1, as of 2025-11 (github.com/aws/eks-charts)."""
 
 
+CERT_MANAGER_ISSUER = "letsencrypt"
+"""Name of the ClusterIssuer that is made with cert-manager."""
+
+
 def _environment(value: str) -> str:
     if len(value) > _ENVIRONMENT_LIMIT:
         raise invalid(
@@ -230,7 +234,7 @@ class CertManagerConfig(Model):
     server: Annotated[str, Field(pattern=r"^https://", examples=["https://acme-v02.api.letsencrypt.org/directory"])] = (
         "https://acme-v02.api.letsencrypt.org/directory"
     )
-    """ACME server; default: Let's Encrypt's for production."""
+    """ACME server; another one for trials."""
 
 
 class AwsConfig(Model):

@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.config.aws import PEERING_LIMIT, AwsConfig
+from components.config.aws import CERT_MANAGER_ISSUER, PEERING_LIMIT, AwsConfig
 from components.config.aws_values import network
 from components.config.clusters import ClusterConfig
 from components.config.eks import EksClusterConfig
 from components.config.faults import Fault
+from components.config.gateways import GatewaysConfig
 from components.config.mesh import MeshConfig
 from components.config.regions import REGIONS
 from components.config.support import kubernetes_minor, support_of
@@ -208,6 +209,66 @@ def _names(made: Made, aws: AwsConfig, mesh: MeshConfig) -> Iterator[Fault]:
                 f"IAM takes {AWS_ROLE_NAME_LIMIT} for a role's name, which is made of mesh, environment and cluster",
                 "Shorten the cluster's name, `mesh.id` or `aws.tags.environment`",
                 ("clusters", index, "name"),
+            )
+
+
+def name_faults(gateways: GatewaysConfig, clusters: Sequence[ClusterConfig], aws: AwsConfig | None) -> Iterator[Fault]:
+    """Faults between the public hosts and the clusters that serve them, relative to the stack."""
+    where = ("gateways", "ingress", "name")
+    name = gateways.ingress.name
+    made = [cluster.name for cluster in clusters if cluster.eks is not None]
+    if name is not None and len(made) < len(clusters):
+        yield Fault(
+            "not all clusters are made by this stack in AWS",
+            "The hosted zone of a load balancer elsewhere is not known, and no record could lead to it",
+            "Take it out, and point the hosts to the addresses among the stack's outputs",
+            where,
+        )
+    if name is not None and name.failover is not None:
+        if len(clusters) != 2:
+            yield Fault(
+                f"failover is between two regions, and there are {len(clusters)}",
+                "The others would get no request at all",
+                "Write `latency: {}`",
+                (*where, "failover"),
+            )
+        if name.failover.primary not in [cluster.name for cluster in clusters]:
+            yield Fault(
+                f"there is no cluster `{name.failover.primary}`",
+                "No region would be the first one",
+                f"Name one of {', '.join(f'`{cluster.name}`' for cluster in clusters)}",
+                (*where, "failover", "primary"),
+            )
+    if aws is not None:
+        yield from _certificate_faults(gateways, aws)
+
+
+def _certificate_faults(gateways: GatewaysConfig, aws: AwsConfig) -> Iterator[Fault]:
+    if aws.cert_manager is not None and gateways.ingress.name is None:
+        yield Fault(
+            "there is no zone in which it could prove whose the hosts are",
+            "No certificate would be issued",
+            "Add `gateways.ingress.name`",
+            ("aws", "certManager"),
+        )
+    for index, server in enumerate(gateways.ingress.servers):
+        wanted = server.tls.cert_manager
+        if wanted is None:
+            continue
+        where = ("gateways", "ingress", "servers", index, "tls", "certManager")
+        if aws.cert_manager is None:
+            yield Fault(
+                "a cluster that has just been made has no cert-manager",
+                "The first `pulumi up` would stop at its kinds",
+                "Add `aws.certManager`, or give a certificate",
+                where,
+            )
+        elif (wanted.issuer, wanted.kind) != (CERT_MANAGER_ISSUER, "ClusterIssuer"):
+            yield Fault(
+                f"there is no {wanted.kind} `{wanted.issuer}` in a cluster that has just been made",
+                "No certificate would be issued",
+                f"Write `certManager: {{issuer: {CERT_MANAGER_ISSUER}}}`",
+                where,
             )
 
 

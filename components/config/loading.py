@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.config.access import IssuerConfig
 from components.config.aws import AwsConfig
-from components.config.aws_faults import aws_faults
+from components.config.aws_faults import aws_faults, name_faults
 from components.config.clusters import ClusterConfig, cluster_faults, primary_faults, remotes_of
 from components.config.egress import ExternalConfig, egress_faults
 from components.config.explain import explain, unknown
@@ -202,6 +202,9 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: boo
         mesh if isinstance(mesh, MeshConfig) else None,
         given="aws" in raw,
     )
+    gateways = values.get("gateways")
+    if isinstance(gateways, GatewaysConfig):
+        yield from name_faults(gateways, clusters, aws if isinstance(aws, AwsConfig) else None)
     trust = values.get("trust")
     if isinstance(trust, TrustConfig):
         yield from (fault.under(("trust",)) for fault in provided_faults(trust, names, remotes_of(clusters)))

@@ -67,6 +67,11 @@ class StackConfig(Model):
     objects: ObjectsConfig = ()
     """Istio's objects written out, for what there is no word for; default: none."""
 
+    @property
+    def account(self) -> str | None:
+        """The AWS account that the stack makes its clusters in; None where it makes none."""
+        return None if self.aws is None else self.aws.account
+
     @cached_property
     def platform(self) -> Platform:
         """The services, and what follows from all of them together."""

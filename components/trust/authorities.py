@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pulumi
 
-from components.config.trust import GeneratedRoot, ProvidedRoot, TrustConfig
+from components.config.trust import GeneratedRoot, PrivateCaConfig, ProvidedRoot, TrustConfig
 from components.config.values import Duration
 from components.naming import child, type_token
 from components.trust import certificates
@@ -25,7 +25,8 @@ class Intermediate:
     """Its key; secret."""
 
     chain: pulumi.Output[str]
-    """What a workload shows between its own certificate and the root, which the receiver has: the authority alone."""
+    """What a workload shows between its own certificate and the root, which the receiver has: the authority, and those
+    that stand between it and the root."""
 
     root_certificates: pulumi.Output[str]
     """The roots that this cluster's workloads trust."""
@@ -54,10 +55,14 @@ class Authorities(pulumi.ComponentResource):
         config: TrustConfig,
         *,
         clusters: Sequence[str],
+        account: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`account`: that of AWS in which the stack makes its clusters, where it does."""
         super().__init__(type_token("trust", "Authorities"), name, None, opts)
-        if config.root.provided is not None:
+        if config.root.private_ca is not None:
+            self._have_signed(name, config, config.root.private_ca, clusters, account)
+        elif config.root.provided is not None:
             self._provide(name, config, config.root.provided, clusters)
         else:
             self._generate(name, config, config.root.generated or GeneratedRoot(), clusters)
@@ -93,6 +98,41 @@ class Authorities(pulumi.ComponentResource):
             self._warn_of_end(cluster, config, made.not_after, signer.not_after)
             self._warn_of_lifetime(cluster, config, made.issued_lifetime)
         self._warn_of_root_end(config, signer.not_after)
+        self.intermediates = intermediates
+
+    def _have_signed(
+        self, name: str, config: TrustConfig, root: PrivateCaConfig, clusters: Sequence[str], account: str | None
+    ) -> None:
+        # Not above: other roots need nothing of AWS.
+        from components.trust.private_ca import PrivateCa
+
+        authority = PrivateCa(
+            child(name, "private-ca"), root, account=account, opts=pulumi.ResourceOptions(parent=self)
+        )
+        signed = {
+            cluster: authority.sign(
+                child(name, f"intermediate-{cluster}"),
+                organization=config.trust_domain,
+                common_name=f"Intermediate CA {cluster}",
+                config=config.intermediates,
+            )
+            for cluster in clusters
+        }
+        # One authority signs them all: the chain of each ends in the same root.
+        root_certificate = next(iter(signed.values())).root
+        self.root_certificates = RootBundle(
+            child(name, "roots"), bundle=root_certificate, opts=pulumi.ResourceOptions(parent=self)
+        ).bundle
+        root_end = root_certificate.apply(_end)
+        intermediates: dict[str, Intermediate] = {}
+        for cluster, made in signed.items():
+            end = made.certificate.apply(_end)
+            intermediates[cluster] = Intermediate(
+                made.certificate, made.private_key, made.chain, self.root_certificates, end
+            )
+            self._warn_of_end(cluster, config, end, root_end)
+            self._warn_of_lifetime(cluster, config, made.issued_lifetime)
+        self._warn_of_root_end(config, root_end)
         self.intermediates = intermediates
 
     def _provide(self, name: str, config: TrustConfig, root: ProvidedRoot, clusters: Sequence[str]) -> None:
@@ -139,6 +179,10 @@ class Authorities(pulumi.ComponentResource):
                 pulumi.log.warn(text, resource=self)
 
         issued.apply(warn)
+
+
+def _end(certificate: str) -> str:
+    return certificates.not_after(certificate).isoformat()
 
 
 def end_warning(cluster: str, config: TrustConfig, *, end: datetime, root_end: datetime, now: datetime) -> str | None:

@@ -133,7 +133,7 @@ def loaded(values: Yaml) -> StackConfig:
 def with_secrets(values: Yaml) -> Yaml:
     """With real certificates and keys for those that an example leaves out."""
     values = json.loads(json.dumps(values))
-    if "root" in values["trust"]:
+    if "provided" in values["trust"].get("root", {}):
         root, names = authority("root"), values["trust"]["root"]["provided"]["intermediates"]
         made = {name: authority(name, issuer=root, path_length=0) for name in names}
         values["trust"]["root"] = provided(root, **made)["root"]
