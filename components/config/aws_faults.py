@@ -217,6 +217,13 @@ def name_faults(gateways: GatewaysConfig, clusters: Sequence[ClusterConfig], aws
     where = ("gateways", "ingress", "name")
     name = gateways.ingress.name
     made = [cluster.name for cluster in clusters if cluster.eks is not None]
+    if name is not None and not gateways.ingress.servers:
+        yield Fault(
+            "there is a zone and no host",
+            "No record would be made in it",
+            "Add `servers`, or take `name` out",
+            where,
+        )
     if name is not None and len(made) < len(clusters):
         yield Fault(
             "not all clusters are made by this stack in AWS",

@@ -244,13 +244,6 @@ class IngressConfig(Model):
     def _name_faults(self) -> Iterator[Fault]:
         if self.name is None:
             return
-        if not self.servers:
-            yield Fault(
-                "there is a zone and no host",
-                "No record would be made in it",
-                "Add `servers`, or take `name` out",
-                ("name",),
-            )
         zone = self.name.zone
         for index, server in enumerate(self.servers):
             for position, host in enumerate(server.hosts):

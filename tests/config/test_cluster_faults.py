@@ -189,8 +189,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         [
             (
                 "istio-mesh:clusters[0]: exactly one of `existing`, `eks` is needed, and none of them is given. There "
-                "would be no cluster, or two of one name. Write `existing: {context: ...}` for a cluster that is there, "
-                "or `eks: {slot: 0}` for one that is made here."
+                "would be no cluster, or two of one name. Write `existing: {context: ...}` for a cluster that is "
+                "there, or `eks: {slot: 0}` for one that is made here."
             ),
         ],
     ),
@@ -210,8 +210,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         [
             (
                 "istio-mesh:clusters[0]: exactly one of `existing`, `eks` is needed, and none of them is given. There "
-                "would be no cluster, or two of one name. Write `existing: {context: ...}` for a cluster that is there, "
-                "or `eks: {slot: 0}` for one that is made here."
+                "would be no cluster, or two of one name. Write `existing: {context: ...}` for a cluster that is "
+                "there, or `eks: {slot: 0}` for one that is made here."
             ),
         ],
     ),

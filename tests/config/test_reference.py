@@ -20,7 +20,7 @@ from components.config.reference.made import EVERY, MADE, Made
 from components.config.reference.wording import meaning_and_default
 from components.config.stack import StackConfig
 from components.resources.objects import IstioObject
-from tests.builders import Yaml, authority, provided, write_kubeconfig
+from tests.builders import Yaml, with_secrets, write_kubeconfig
 from tests.istioctl import istioctl, needs_istioctl
 from tests.stacks import rendered
 
@@ -128,20 +128,6 @@ def loaded(values: Yaml) -> StackConfig:
     assert [str(fault) for fault in faults] == []
     assert config is not None
     return config
-
-
-def with_secrets(values: Yaml) -> Yaml:
-    """With real certificates and keys for those that an example leaves out."""
-    values = json.loads(json.dumps(values))
-    if "provided" in values["trust"].get("root", {}):
-        root, names = authority("root"), values["trust"]["root"]["provided"]["intermediates"]
-        made = {name: authority(name, issuer=root, path_length=0) for name in names}
-        values["trust"]["root"] = provided(root, **made)["root"]
-    for server in values["gateways"]["ingress"]["servers"]:
-        if "certificate" in server["tls"]:
-            pair = authority("server", ca=False, hosts=server["hosts"])
-            server["tls"] = {"certificate": pair.certificate, "privateKey": pair.key}
-    return values
 
 
 @each
