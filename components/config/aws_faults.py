@@ -17,18 +17,25 @@ from components.naming import AWS_ROLE_NAME_LIMIT, LONGEST_AWS_ROLE, aws_name
 ALLOW_LIST_LIMIT = 40
 """Ranges in the allow-list of an API server (Amazon EKS endpoints and quotas)."""
 
+_FAILOVER_REGIONS = 2
+
 Made = Sequence[tuple[int, ClusterConfig, EksClusterConfig]]
 """Clusters that the stack makes, with their index in the file."""
 
 
 def aws_faults(
-    clusters: Sequence[tuple[int, ClusterConfig]], aws: AwsConfig | None, mesh: MeshConfig | None, *, given: bool
+    clusters: Sequence[tuple[int, ClusterConfig]],
+    aws: AwsConfig | None,
+    mesh: MeshConfig | None,
+    *,
+    given: bool,
+    wanted: bool,
 ) -> Iterator[Fault]:
-    """Relative to the stack. `given`: whether the file has `aws`, be it with faults of its own; `mesh` and `aws` are
-    None where they have some.
+    """Relative to the stack. `given`: whether the file has `aws`, be it with faults of its own; `wanted`: whether a
+    cluster has `eks`, be it with some. `mesh` and `aws` are None where they have some, and `clusters` those without.
     """
     made = [(index, cluster, cluster.eks) for index, cluster in clusters if cluster.eks is not None]
-    if not made:
+    if not wanted:
         if given:
             yield Fault(
                 "no cluster has `eks`",
@@ -212,11 +219,15 @@ def _names(made: Made, aws: AwsConfig, mesh: MeshConfig) -> Iterator[Fault]:
             )
 
 
-def name_faults(gateways: GatewaysConfig, clusters: Sequence[ClusterConfig], aws: AwsConfig | None) -> Iterator[Fault]:
-    """Faults between the public hosts and the clusters that serve them, relative to the stack."""
+def name_faults(
+    gateways: GatewaysConfig, clusters: Sequence[ClusterConfig], names: Sequence[str], aws: AwsConfig | None
+) -> Iterator[Fault]:
+    """Faults between the public hosts and the clusters that serve them, relative to the stack.
+
+    `clusters` are those without a fault of their own, `names` those of all.
+    """
     where = ("gateways", "ingress", "name")
     name = gateways.ingress.name
-    made = [cluster.name for cluster in clusters if cluster.eks is not None]
     if name is not None and not gateways.ingress.servers:
         yield Fault(
             "there is a zone and no host",
@@ -224,7 +235,7 @@ def name_faults(gateways: GatewaysConfig, clusters: Sequence[ClusterConfig], aws
             "Add `servers`, or take `name` out",
             where,
         )
-    if name is not None and len(made) < len(clusters):
+    if name is not None and any(cluster.eks is None for cluster in clusters):
         yield Fault(
             "not all clusters are made by this stack in AWS",
             "The hosted zone of a load balancer elsewhere is not known, and no record could lead to it",
@@ -232,18 +243,18 @@ def name_faults(gateways: GatewaysConfig, clusters: Sequence[ClusterConfig], aws
             where,
         )
     if name is not None and name.failover is not None:
-        if len(clusters) != 2:
+        if len(names) != _FAILOVER_REGIONS:
             yield Fault(
-                f"failover is between two regions, and there are {len(clusters)}",
+                f"failover is between two regions, and there are {len(names)}",
                 "The others would get no request at all",
                 "Write `latency: {}`",
                 (*where, "failover"),
             )
-        if name.failover.primary not in [cluster.name for cluster in clusters]:
+        if name.failover.primary not in names:
             yield Fault(
                 f"there is no cluster `{name.failover.primary}`",
                 "No region would be the first one",
-                f"Name one of {', '.join(f'`{cluster.name}`' for cluster in clusters)}",
+                f"Name one of {', '.join(f'`{known}`' for known in names)}",
                 (*where, "failover", "primary"),
             )
     if aws is not None:

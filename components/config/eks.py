@@ -15,6 +15,9 @@ from components.config.names import Labels
 from components.config.support import DEFAULT_EKS, EKS_SUPPORTED, eks_support_of
 from components.config.values import DnsLabel
 
+ZONES_MINIMUM = 2
+"""Zones that EKS asks for (Amazon EKS networking requirements)."""
+
 _INSTANCE_TYPE = re.compile(r"([a-z]+)(\d+)([a-z-]*)\.(\d*x?large|medium|small|metal(?:-\d+xl)?)")
 _ADDON_VERSION = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
 
@@ -175,7 +178,7 @@ class EksClusterConfig(Model):
     version: Annotated[str, AfterValidator(_version)] = DEFAULT_EKS
     """Kubernetes' minor version; default 1.35. Raised by one at a time, one region after the other."""
 
-    zones: Annotated[tuple[str, ...], Field(min_length=2, max_length=ZONES_LIMIT)] | None = None
+    zones: Annotated[tuple[str, ...], Field(examples=[["us-east-1a", "us-east-1b", "us-east-1c"]])] | None = None
     """Its zones, as in `us-east-1a`, at least two; default: the region's first three. A zone more comes at the end."""
 
     compute: ComputeConfig = ComputeConfig.model_validate({"autoMode": {}})
@@ -188,6 +191,7 @@ class EksClusterConfig(Model):
     """Versions of add-ons, by name; default: those of components/config/addons.py for this Kubernetes."""
 
     def faults(self) -> Iterator[Fault]:
+        yield from self._zone_faults()
         automatic = self.compute.auto_mode is not None
         for name in self.addons:
             if name not in ADDONS:
@@ -211,6 +215,25 @@ class EksClusterConfig(Model):
                 "What runs would be whatever EKS takes for the newest that day",
                 "Write them, as `aws eks describe-addon-versions` shows them, or take another `version`",
                 ("addons",),
+            )
+
+    def _zone_faults(self) -> Iterator[Fault]:
+        if self.zones is None:
+            return
+        count = len(self.zones)
+        if count < ZONES_MINIMUM:
+            yield Fault(
+                "there is no zone" if count == 0 else f"{self.zones[0]} is the only zone",
+                "EKS refuses a control plane in one zone alone, and all nodes would fail with it",
+                f"Name at least {ZONES_MINIMUM}, better three, or leave it out",
+                ("zones",),
+            )
+        if count > ZONES_LIMIT:
+            yield Fault(
+                f"there are {count} zones",
+                f"A VPC's addresses are divided for {ZONES_LIMIT}",
+                "Take some out",
+                ("zones",),
             )
 
     @property

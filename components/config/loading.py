@@ -191,7 +191,7 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: boo
     if not isinstance(listed, list):
         return
     # Names as written: a cluster with a fault elsewhere is still a cluster of that name.
-    entries = (cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict))
+    entries = [cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict)]
     names = [str(entry["name"]) for entry in entries if "name" in entry]
     yield from (fault.under(("clusters",)) for fault in primary_faults(numbered, names))
     clusters = [cluster for _, cluster in numbered]
@@ -201,10 +201,11 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: boo
         aws if isinstance(aws, AwsConfig) else None,
         mesh if isinstance(mesh, MeshConfig) else None,
         given="aws" in raw,
+        wanted=any("eks" in entry for entry in entries),
     )
     gateways = values.get("gateways")
     if isinstance(gateways, GatewaysConfig):
-        yield from name_faults(gateways, clusters, aws if isinstance(aws, AwsConfig) else None)
+        yield from name_faults(gateways, clusters, names, aws if isinstance(aws, AwsConfig) else None)
     trust = values.get("trust")
     if isinstance(trust, TrustConfig):
         yield from (fault.under(("trust",)) for fault in provided_faults(trust, names, remotes_of(clusters)))
