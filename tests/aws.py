@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from components.clusters import Cluster, provision
 from components.config import StackConfig
 from components.config.loading import check
+from tests import mocks
 from tests.builders import Yaml, put
 
 REGIONS = {
@@ -72,3 +74,36 @@ def aws_faults_of(values: Yaml, changes: dict[str, Any]) -> list[str]:
     for path, value in changes.items():
         put(values, path, value)
     return [str(fault) for fault in check(values)[1]]
+
+
+def made(values: Yaml, **run: Any) -> tuple[mocks.Recording, list[Cluster]]:
+    """What the clusters' room asks for, and what it gives."""
+    found: list[Cluster] = []
+    config = aws_config(values)
+    return mocks.run(lambda: found.extend(provision(config)), **run), found
+
+
+def tags(name: str, region: str = "us-east-1") -> Yaml:
+    """The tags of everything in a stack here, of that name behind `exam-test-`."""
+    return {
+        "Name": f"exam-test-{name}",
+        "owner": "platform",
+        "environment": "test",
+        "costCentre": "4711",
+        "stack": mocks.STACK,
+        "region": region,
+        "managed-by": "istio-mesh",
+    }
+
+
+def all_before(recording: mocks.Recording, name: str) -> set[str]:
+    """Everything that must be there before `name`, and goes only after it, however far back."""
+    direct = {found.name: {*found.dependencies, found.provider} - {None} for found in recording.resources}
+    before: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for dependency in direct.get(ahead.pop(), set()) - before:
+            assert dependency is not None
+            before.add(dependency)
+            ahead.append(dependency)
+    return before

@@ -315,8 +315,13 @@ def _key(args: mocks.MockResourceArgs) -> Properties:
     return {**_arn(args), "keyId": f"{args.name}-key"}
 
 
+def public_ip(name: str) -> str:
+    """The address that an elastic IP of that logical name has here."""
+    return f"198.51.100.{sum(name.encode()) % 250 + 1}"
+
+
 def _address(args: mocks.MockResourceArgs) -> Properties:
-    return {"publicIp": f"198.51.100.{sum(args.name.encode()) % 250 + 1}"}
+    return {"publicIp": public_ip(args.name)}
 
 
 def _signed(args: mocks.MockResourceArgs) -> Properties:

@@ -131,7 +131,7 @@ def role(
 ) -> Role:
     """The role `kind` of a cluster, with AWS's own policies `managed` (paths below `policy/`) and one of its own."""
     made = aws.iam.Role(
-        naming.child(name, kind),
+        naming.child(name, f"{kind}-role"),
         name=place.name(kind),
         assume_role_policy=trust,
         permissions_boundary=place.boundary,

@@ -24,8 +24,10 @@ class ExistingCluster(pulumi.ComponentResource):
         config: ClusterConfig,
         *,
         mesh_version: str,
+        autoscales: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`autoscales`: whether autoscalers of pods come into it."""
         super().__init__(naming.type_token("clusters", "ExistingCluster"), name, None, opts)
         existing = config.existing
         assert existing is not None  # only `provision` makes these, of clusters that have it
@@ -35,6 +37,7 @@ class ExistingCluster(pulumi.ComponentResource):
             cluster=config.name,
             access=access,
             istio_version=mesh_version,
+            autoscales=autoscales,
             opts=pulumi.ResourceOptions(parent=self),
         )
         provider = kubernetes.Provider(

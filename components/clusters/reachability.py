@@ -12,7 +12,7 @@ import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 from pulumi.runtime import rpc
 
-from components.clusters.api import Identity, Unreachable, has_namespace, identify
+from components.clusters.api import Identity, Unreachable, has_metrics, has_namespace, identify
 from components.clusters.cluster import Access
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.support import kubernetes_minor, minor_text, support_of
@@ -47,6 +47,8 @@ class _ReachabilityProvider(Provider):
                 or _other_minor(_olds, news)
                 or _foreign_mesh(_olds, news)
             )
+            if not reason:
+                _warn_of_metrics(news)
         except _Refused as refused:
             return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence)])
         if reason:
@@ -120,6 +122,15 @@ def _other_cluster(olds: Properties, news: Properties, identity: Identity) -> st
     )
 
 
+def _warn_of_metrics(news: Properties) -> None:
+    if news.get("autoscales") and not _ask(news, has_metrics):
+        pulumi.log.warn(
+            f"cluster `{news['cluster']}` has no metrics-server, and the stack has autoscalers: they see no load, and "
+            f"the number of pods stays at its minimum. Install it, or fix the numbers (`replicas` with equal `min` and "
+            f"`max`)."
+        )
+
+
 def _unsupported(news: Properties, identity: Identity) -> str | None:
     support = support_of(news["istio_version"])
     minor = kubernetes_minor(identity.version)
@@ -185,10 +196,11 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
         access: Access,
         istio_version: str,
         made_as: str | None = None,
+        autoscales: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`made_as`: the Kubernetes version of a cluster that the stack makes itself, as in `v1.35`. It is given some
-        time for its first answer."""
+        time for its first answer. `autoscales`: whether autoscalers of pods come into it, which need figures."""
         properties: Properties = {
             "cluster": cluster,
             **access.inputs,
@@ -196,5 +208,6 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
             "uid": None,
             "kubernetes_version": made_as,
             **({} if made_as is None else {"patience": PATIENCE}),
+            **({"autoscales": True} if autoscales else {}),
         }
         super().__init__(_ReachabilityProvider(), name, properties, opts)

@@ -63,7 +63,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
             (
                 "istio-mesh:trust.root: exactly one of `generated`, `provided`, `privateCa` is needed, and "
                 "`generated`, `provided` are given. The clusters would not know which root to trust. Write "
-                "`generated: {}` for a root of the stack's own, `provided` for an offline one, or `privateCa` for one of AWS."
+                "`generated: {}` for a root of the stack's own, `provided` for an offline one, or `privateCa` for one "
+                "of AWS."
             ),
         ],
     ),
