@@ -39,7 +39,7 @@ class PublicName(pulumi.ComponentResource):
         for cluster in clusters:
             place = cluster.place
             assert place is not None  # the model takes names of clusters in AWS alone
-            balancer = addresses[cluster.name].apply(lambda known, cluster=cluster: _present(known, cluster.name))
+            balancer = addresses[cluster.name].apply(lambda known, cluster=cluster: balancer_of(known, cluster.name))
             check = aws.route53.HealthCheck(
                 child(name, f"{cluster.name}-answers"),
                 type="HTTP",
@@ -79,7 +79,8 @@ def _policy(config: PublicNameConfig, cluster: Cluster) -> dict[str, Any]:
     return {"failover_routing_policies": [{"type": "PRIMARY" if first else "SECONDARY"}]}
 
 
-def _present(address: str, cluster: str) -> str:
+def balancer_of(address: str, cluster: str) -> str:
+    """The name of an ingress's load balancer. Raises RunError where there is none."""
     if not address:
         raise pulumi.RunError(
             f"The ingress gateway of {cluster} has no load balancer, to which the public name could lead. See why: "
