@@ -11,7 +11,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-tenant lint prove bench generated schema reference
+.PHONY: help venv up down status test test-tenant lint prove bench generated schema reference permissions cost
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -53,10 +53,16 @@ prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long o
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions
 	@$(RUN) -m lab bench $(if $(SCALE),--scale)
 
-generated: schema reference ## What is made from the models: run it when one has changed
+generated: schema reference permissions cost ## What is made from the models: run it when one has changed
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema
 
 reference: venv ## The pages of docs/reference, from the models and docs/examples
 	@$(RUN) -m components.config.reference
+
+permissions: venv ## The IAM policy of who deploys into AWS, from the types of resources
+	@$(RUN) -m components.clusters.permissions
+
+cost: venv ## What the stacks of AWS cost, from their files and the dated list of prices
+	@$(RUN) -m components.config.cost
