@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import rpc
 
 from components.clusters import reachability
 from components.clusters.api import Identity, Unreachable
@@ -159,6 +160,70 @@ def test_a_refresh_of_a_cluster_that_is_down_fails_in_one_sentence(
     answering(monkeypatch, Unreachable("does not answer (connection refused)", "Start the cluster"))
     with pytest.raises(RuntimeError, match=r"^cluster `use1` \(context .*connection refused.*run again\.$"):
         _ReachabilityProvider().read("uid-1", properties)
+
+
+def test_a_cluster_that_is_still_to_be_made_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """As in the first preview of a stack that makes its clusters itself."""
+
+    def nobody(*_: object) -> Identity:
+        raise AssertionError("there is nobody to ask")
+
+    monkeypatch.setattr(reachability, "identify", nobody)
+    for unknown in (rpc.UNKNOWN, None):
+        asked = {**properties, "kubeconfig": unknown}
+        assert _ReachabilityProvider().check({}, asked).failures == []
+
+
+def test_a_cluster_that_has_just_been_made_is_given_time(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """EKS tells its API servers of rights after it has told us that it has them."""
+    answers: list[Identity | Unreachable] = [Unreachable("refuses the credentials (401)", "Renew them")] * 2
+    answers.append(Identity("v1.35.4", "uid-1"))
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+
+    def identify(*_: object) -> Identity:
+        answer = answers.pop(0)
+        if isinstance(answer, Unreachable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(reachability, "identify", identify)
+    monkeypatch.setattr(reachability, "INTERVAL", 0.001)
+    made = {**properties, "patience": 5.0, "kubernetes_version": "v1.35"}
+    result = _ReachabilityProvider().check({}, made)
+    assert result.failures == []
+    assert result.inputs["kubernetes_version"] == "v1.35", "as it was asked for: a preview knows it"
+    assert answers == []
+
+
+def test_a_cluster_that_was_there_before_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Unreachable("does not answer within 5 s", "Start it"))
+    monkeypatch.setattr(reachability, "INTERVAL", 3600.0)
+    olds = {**properties, "uid": "uid-1"}
+    assert len(reasons({**properties, "patience": 5.0}, olds)) == 1
+    assert len(reasons(properties)) == 1, "nor has one that others have made any time"
+
+
+def test_autoscalers_without_figures_are_warned_of(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    for autoscales, metrics, told in ((True, False, 1), (True, True, 0), (False, False, 0)):
+        warned.clear()
+        monkeypatch.setattr(reachability, "has_metrics", lambda *_, found=metrics: found)
+        assert reasons({**properties, "autoscales": autoscales}) == []
+        assert len(warned) == told
+    monkeypatch.setattr(reachability, "has_metrics", lambda *_: False)
+    reasons({**properties, "autoscales": True})
+    assert warned == [
+        "cluster `use1` has no metrics-server, and the stack has autoscalers: they see no load, and the number of pods "
+        "stays at its minimum. Install it, or fix the numbers (`replicas` with equal `min` and `max`)."
+    ]
 
 
 def test_the_state_names_the_provider_and_holds_no_code() -> None:
