@@ -1,12 +1,13 @@
 """Minimal stacks that make their clusters in AWS, as a stack file would have them."""
 
+from pathlib import Path
 from typing import Any
 
 from components.clusters import Cluster, provision
 from components.config import StackConfig
 from components.config.loading import check
 from tests import mocks
-from tests.builders import Yaml, put
+from tests.builders import Yaml, put, write_kubeconfig
 
 REGIONS = {
     "use1": "us-east-1",
@@ -26,6 +27,15 @@ MANAGEMENT: Yaml = {
     "cidr": "10.0.0.0/16",
     "routeTables": ["rtb-0123456789abcdef0"],
 }
+
+ZONE: Yaml = {"zone": "exam-platform.com", "zoneId": "Z0123456789ABCDEFGHIJ"}
+
+CERT_MANAGER: Yaml = {"version": "v1.19.1-eksbuild.1", "email": "platform@exam-platform.com"}
+
+AUTHORITY = "arn:aws:acm-pca:us-east-1:111122223333:certificate-authority/11111111-2222-3333-4444-555555555555"
+
+KUBECONFIG = "KUBECONFIG"
+"""Stands for the file with the contexts of clusters that exist."""
 
 NODES: Yaml = {"instanceTypes": ["m7g.large"], "min": 3, "max": 6}
 
@@ -62,6 +72,16 @@ def private_stack(count: int = 2, **changes: Any) -> Yaml:
     return aws_stack(count, **private, aws__deployFrom=deploy_from, **changes)
 
 
+def existing(name: str, region: str) -> Yaml:
+    """A cluster that exists."""
+    return {"name": name, "region": region, "existing": {"kubeconfig": KUBECONFIG, "context": name}}
+
+
+def groups(**changes: Any) -> Yaml:
+    """One node group with these changes."""
+    return {"nodeGroups": {"general": {**NODES, **changes}}}
+
+
 def aws_config(values: Yaml) -> StackConfig:
     """The model; an assertion names its faults."""
     config, faults = check(values)
@@ -69,11 +89,22 @@ def aws_config(values: Yaml) -> StackConfig:
     return config
 
 
-def aws_faults_of(values: Yaml, changes: dict[str, Any]) -> list[str]:
-    """The faults of a stack with these changes, one line each."""
+def aws_faults_of(values: Yaml, changes: dict[str, Any], folder: Path | None = None) -> list[str]:
+    """The faults of a stack with these changes, one line each; in `folder` is the kubeconfig of clusters that exist."""
+    kubeconfig = None if folder is None else write_kubeconfig(folder)
+    values = _with(values, kubeconfig)
     for path, value in changes.items():
-        put(values, path, value)
+        put(values, path, _with(value, kubeconfig))
     return [str(fault) for fault in check(values)[1]]
+
+
+def _with(values: Any, kubeconfig: Path | None) -> Any:
+    """A copy with the file in the place of its mark."""
+    if isinstance(values, dict):
+        return {key: _with(item, kubeconfig) for key, item in values.items()}
+    if isinstance(values, list):
+        return [_with(item, kubeconfig) for item in values]
+    return str(kubeconfig) if values == KUBECONFIG else values
 
 
 def made(values: Yaml, **run: Any) -> tuple[mocks.Recording, list[Cluster]]:
