@@ -219,7 +219,8 @@ class EksControlPlane(pulumi.ComponentResource):
             access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(
                 type="namespace" if namespaces else "cluster", namespaces=list(namespaces) or None
             ),
-            opts=self._place.options(self),
+            # Of two with one principal and policy there is one in EKS: the former's deletion would take the new one.
+            opts=self._place.options(self, delete_before_replace=True),
         )
         return made, granted
 

@@ -130,7 +130,8 @@ class Compute(pulumi.ComponentResource):
         return aws.eks.NodeGroup(
             child(self._name, group),
             cluster_name=self._control_plane.name,
-            node_group_name=group,
+            # Another type of node is another group: it is there, under a name of its own, before the former one drains.
+            node_group_name_prefix=f"{group}-",
             node_role_arn=self._control_plane.node_role,
             subnet_ids=list(network.private),
             version=version,

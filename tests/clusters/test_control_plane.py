@@ -189,6 +189,10 @@ def test_rights_are_access_entries_and_the_deployer_has_one(recording: mocks.Rec
     }
 
 
+def test_rights_with_another_scope_take_the_place_of_the_former(recording: mocks.Recording) -> None:
+    assert recording.named("use1-eks-access-team-rights").options.deleteBeforeReplace is True
+
+
 def test_others_may_trust_its_service_accounts(recording: mocks.Recording) -> None:
     assert recording.named("use1-eks-issuer").inputs == {
         "url": "https://oidc.eks.amazonaws.com/id/USE1-EKS-CLUSTER",

@@ -29,7 +29,7 @@ def recording() -> mocks.Recording:
 def test_a_node_group_is_of_one_image_and_replaced_a_third_at_a_time(recording: mocks.Recording) -> None:
     assert recording.named("use1-compute-general").inputs == {
         "clusterName": "exam-test-use1",
-        "nodeGroupName": "general",
+        "nodeGroupNamePrefix": "general-",
         "nodeRoleArn": "arn:aws:test:::use1-eks-nodes-role",
         "subnetIds": [f"use1-network-private-us-east-1{letter}-id" for letter in "abc"],
         "version": "1.35",
