@@ -1,7 +1,7 @@
 """The clusters of the mesh: whatever a stack says of them comes out as the same `Cluster`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pulumi
 
@@ -9,12 +9,9 @@ from components.clusters.cluster import Cluster
 from components.clusters.existing import ExistingCluster
 from components.config import StackConfig
 from components.config.clusters import ClusterConfig
-from components.config.support import eks_support_of, support_of
+from components.config.support import WARN_BEFORE, eks_support_of, support_of
 
 __all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision", "public_name"]
-
-WARN_BEFORE = timedelta(days=60)
-"""How long before the end of a version's support each run tells of it."""
 
 
 def provision(config: StackConfig) -> tuple[Cluster, ...]:

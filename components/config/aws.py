@@ -1,5 +1,6 @@
 """`istio-mesh:aws`: what the regions of a stack share, where it makes its clusters itself."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -55,11 +56,19 @@ def _tag(value: str) -> str:
             "AWS refuses the tag, or nobody can be asked what the resource is for",
             "Write whom to ask, as in `platform-team`",
         )
+    if not _TAG.fullmatch(value):
+        raise invalid(
+            f"`{value}` has other characters than letters, digits, spaces and `.:/+@_-`",
+            "AWS refuses the tag, or the list of a load balancer's tags breaks at it",
+            "Write it without them",
+        )
     return value
 
 
+_TAG = re.compile(r"[\w .:/+@-]+")
+
 TagValue = Annotated[str, AfterValidator(_tag), Field(examples=["platform-team"])]
-"""Value of a tag: 1 to 256 characters."""
+"""Value of a tag: 1 to 256 letters, digits, spaces and `.:/+@_-`."""
 
 
 def _region_name(value: str) -> str:

@@ -29,14 +29,14 @@ class StackConfig(Model):
     clusters: ClustersConfig = Field()
     """The clusters of the mesh, one per region."""
 
-    aws: AwsConfig | None = None
-    """What the clusters that the stack makes in AWS have in common; default: none, it makes no cluster."""
-
     trust: TrustConfig = Field()
     """Who trusts whom."""
 
     mesh: MeshConfig = Field()
     """The control plane."""
+
+    aws: AwsConfig | None = None
+    """What the clusters that the stack makes in AWS have in common; default: none, it makes no cluster."""
 
     gateways: GatewaysConfig = GatewaysConfig()
     """Where requests enter, and where they pass between networks."""

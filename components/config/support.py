@@ -6,7 +6,7 @@ date that is not yet published is None.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 Minor = tuple[int, int]
 
@@ -62,6 +62,10 @@ EKS_SUPPORTED = (
 
 DEFAULT_EKS = "1.35"
 """What a cluster gets that names no version."""
+
+
+WARN_BEFORE = timedelta(days=60)
+"""How long before the end of an EKS version's support each run tells of it."""
 
 
 def eks_support_of(version: str) -> EksSupport | None:

@@ -150,6 +150,18 @@ CASES: list[tuple[str, Yaml, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "tag of two",
+        aws_stack(),
+        {"aws.tags.owner": "platform,security"},
+        [
+            (
+                "istio-mesh:aws.tags.owner: `platform,security` has other characters than letters, digits, spaces and "
+                "`.:/+@_-`. AWS refuses the tag, or the list of a load balancer's tags breaks at it. Write it without "
+                "them."
+            ),
+        ],
+    ),
+    (
         "environment too long",
         aws_stack(),
         {"aws.tags.environment": "production-eu"},

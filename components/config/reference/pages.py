@@ -33,7 +33,7 @@ from components.config.reference.wording import (
     yaml_of,
 )
 from components.config.stack import StackConfig
-from components.config.support import SUPPORTED
+from components.config.support import EKS_SUPPORTED, SUPPORTED, WARN_BEFORE
 
 FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 
@@ -172,6 +172,8 @@ def _page(page: str) -> Iterator[str]:
         yield from _model(model, wording)
     if page == "mesh":
         yield from _supported()
+    if page == "clusters":
+        yield from _eks_supported()
 
 
 def _question(example: Example) -> str:
@@ -222,6 +224,19 @@ def _supported() -> Iterator[str]:
     yield from _table(
         ("Istio", "Kubernetes", "End of life"),
         [(row.istio, row.kubernetes_range, f"{row.end_of_life or 'not yet known'}") for row in SUPPORTED],
+    )
+
+
+def _eks_supported() -> Iterator[str]:
+    yield from ("", "## Versions of EKS", "")
+    yield from (
+        "A version that is not in this table is refused, and so is one that the mesh's Istio does not take. The end of "
+        f"its support is warned of from {WARN_BEFORE.days} days before on.",
+        "",
+    )
+    yield from _table(
+        ("EKS", "End of standard support"),
+        [(row.version, f"{row.end_of_support or 'not yet known'}") for row in EKS_SUPPORTED],
     )
 
 
