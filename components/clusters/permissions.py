@@ -62,7 +62,12 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "aws:ec2/vpcPeeringConnectionAccepter:VpcPeeringConnectionAccepter": ("ec2:AcceptVpcPeeringConnection",),
     "aws:ec2transitgateway/transitGateway:TransitGateway": _ec2("TransitGateway", extra=("ModifyTransitGateway",)),
     "aws:ec2transitgateway/vpcAttachment:VpcAttachment": _ec2(
-        "TransitGatewayVpcAttachment", extra=("ModifyTransitGatewayVpcAttachment",)
+        "TransitGatewayVpcAttachment",
+        extra=(
+            "ModifyTransitGatewayVpcAttachment",
+            "GetTransitGatewayRouteTableAssociations",
+            "GetTransitGatewayRouteTablePropagations",
+        ),
     ),
     "aws:ec2transitgateway/peeringAttachment:PeeringAttachment": _ec2("TransitGatewayPeeringAttachment"),
     "aws:ec2transitgateway/peeringAttachmentAccepter:PeeringAttachmentAccepter": (
@@ -185,7 +190,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
 """By type; what a first `pulumi up`, later ones and `pulumi destroy` call. Reading of EC2 is all `Describe` actions,
 which take no resource and change nothing."""
 
-READS = ("ec2:Describe*", "ec2:Get*", "sts:GetCallerIdentity")
+READS = ("ec2:Describe*", "sts:GetCallerIdentity")
 
 
 def statements() -> dict[str, Any]:

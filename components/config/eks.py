@@ -142,7 +142,8 @@ class NodeGroupConfig(Model):
 
 
 class ComputeConfig(Model):
-    """What pods run on: exactly one of the two."""
+    """What pods run on: exactly one of the two. A cluster keeps the one that it was made with: a load balancer does not
+    change the controller that it belongs to."""
 
     auto_mode: AutoModeConfig | None = None
     """EKS Auto Mode."""
@@ -179,7 +180,8 @@ class EksClusterConfig(Model):
     """Kubernetes' minor version; default 1.35. Raised by one at a time, one region after the other."""
 
     zones: Annotated[tuple[str, ...], Field(examples=[["us-east-1a", "us-east-1b", "us-east-1c"]])] | None = None
-    """Its zones, as in `us-east-1a`, at least two; default: the region's first three. A zone more comes at the end."""
+    """Its zones, as in `us-east-1a`, at least two; default: the region's first three of
+    components/config/regions.py, where an account has them. A zone more comes at the end; only the last one may go."""
 
     compute: ComputeConfig = ComputeConfig.model_validate({"autoMode": {}})
     """What pods run on; default: EKS Auto Mode."""
