@@ -11,7 +11,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-tenant lint prove bench generated schema reference permissions cost
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference permissions cost
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -39,6 +39,9 @@ status: venv ## What runs in each region, and how to send the first request
 test: venv ## Unit tests, without root or clusters
 	@$(RUN) -m pytest
 
+test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, of `make up` or on PATH; must be there where CI=true
+	@$(RUN) -m pytest -m istioctl
+
 test-tenant: venv ## Tests of the sample tenant, a Go program
 	@$(RUN) -m lab.tools go -C lab/tenant test ./...
 
@@ -50,8 +53,8 @@ lint: venv ## ruff and pyright
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab
 
-bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions
-	@$(RUN) -m lab bench $(if $(SCALE),--scale)
+bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
+	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
 
 generated: schema reference permissions cost ## What is made from the models: run it when one has changed
 

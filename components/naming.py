@@ -20,6 +20,19 @@ def child(parent: str, role: str) -> str:
     return f"{parent}-{role}"
 
 
+def public_route(host: str) -> str:
+    """Name of a public host's VirtualService: a first label that no host has stands for the wildcard."""
+    return f"wildcard.{host.removeprefix('*.')}" if host.startswith("*.") else host
+
+
+def host_credential(host: str) -> str:
+    """Name of the Secret with a host's certificate.
+
+    Its first label is one that no host has, so that a wildcard and a host cannot share a name.
+    """
+    return f"tls-wildcard.{host.removeprefix('*.')}" if host.startswith("*.") else f"tls.{host}"
+
+
 def type_token(room: str, cls: str) -> str:
     """Type of a component: `istio-mesh:<room>:<Class>`."""
     return f"{PROJECT}:{room}:{cls}"

@@ -56,6 +56,13 @@ def cluster(name: str = "use1", *, kubeconfig: Path, **changes: Any) -> Yaml:
     return {"name": name, "region": name, "existing": {"kubeconfig": str(kubeconfig), "context": name}, **changes}
 
 
+def host_of(length: int) -> str:
+    """A host name of so many characters, in labels as long as they may be."""
+    labels = ["a" * 63] * (length // 64)
+    rest = length - 64 * len(labels)
+    return ".".join([*(["a" * rest] if rest else []), *labels])
+
+
 def stack(folder: Path, clusters: Sequence[str] = ("use1", "usw2"), **changes: Any) -> Yaml:
     """The smallest valid stack of these clusters, by the keys of its namespace. `changes` replaces whole values."""
     kubeconfig = write_kubeconfig(folder, *clusters)

@@ -7,8 +7,7 @@ from components.config.platform import Platform, Service
 from components.resources.access import access_objects
 from components.resources.egress import egress_objects
 from components.resources.extensions import extension_objects
-from components.resources.gateway import ingress_spec
-from components.resources.namespaces import scope_objects, stub_spec
+from components.resources.namespaces import scope_objects
 from components.resources.objects import IstioObject
 from components.resources.routing import routing_objects
 from components.resources.telemetry import mesh_telemetry
@@ -59,31 +58,4 @@ def objects(config: StackConfig, cluster: str) -> list[IstioObject]:
         *(found for found, _ in routing_objects(platform, cluster)),
         *extension_objects(config.extensions, platform.running(cluster)),
         mesh_telemetry(config.telemetry),
-    ]
-
-
-def manifests(config: StackConfig, cluster: str) -> list[Yaml]:
-    """The same as files have them, with what they refer to: namespaces, Services, the public hosts' Gateway."""
-    platform = config.platform
-    servers = config.gateways.ingress.servers
-    return [
-        *(
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": name, "labels": {"istio-injection": "enabled"}},
-            }
-            for name in ("istio-system", *platform.namespaces(cluster))
-        ),
-        *(
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": service.name, "namespace": service.namespace},
-                "spec": stub_spec(service),
-            }
-            for service in platform.services.values()
-        ),
-        IstioObject("Gateway", "istio-ingress", "ingress", ingress_spec(servers)).manifest({}),
-        *(found.manifest({}) for found in objects(config, cluster)),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components import resources
 from components.config import ConfigError
 from tests import mocks
 from tests.builders import stack
@@ -159,3 +160,9 @@ def test_a_single_cluster_is_a_mesh_too(tmp_path: Path) -> None:
 def test_nothing_is_made_when_the_configuration_has_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         run(stack(tmp_path, mesh={"id": "Exam"}))
+
+
+def test_the_page_on_the_way_through_the_program_has_every_component_and_file_of_istios_resources() -> None:
+    page = (PROGRAM.parent / "docs" / "architecture.md").read_text()
+    files = {file.name for file in Path(resources.__path__[0]).glob("*.py")} - {"__init__.py"}
+    assert [name for name in (*resources.__all__, *sorted(files)) if name not in page] == []

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from components.config import defaults
 from components.config.aws_network import AwsNetworkConfig, RetentionDays
 from components.config.aws_values import (
     AccountId,
@@ -206,7 +207,7 @@ class AccessEntryConfig(Model):
 class AwsLogsConfig(Model):
     """Logs of the control planes, all kinds of them, in CloudWatch."""
 
-    retention_days: RetentionDays = 90
+    retention_days: RetentionDays = defaults.CONTROL_PLANE_LOGS_DAYS
     """How long they are kept; default 90."""
 
     keep: bool = False
@@ -217,7 +218,7 @@ class AwsLogsConfig(Model):
 class KeysConfig(Model):
     """The keys (KMS) that encrypt the clusters' Secrets; they rotate every year."""
 
-    deletion_window_days: Annotated[int, Field(ge=7, le=30)] = 30
+    deletion_window_days: Annotated[int, Field(ge=7, le=30)] = defaults.KEY_DELETION_DAYS
     """Days from `pulumi destroy` until a key is gone, in which it can be had back; default 30."""
 
 
@@ -279,11 +280,11 @@ class AwsConfig(Model):
     keys: KeysConfig = KeysConfig()
     """Keys of the clusters' Secrets."""
 
-    deletion_protection: bool = True
+    deletion_protection: bool = defaults.DELETION_PROTECTION
     """Whether EKS refuses to delete the clusters; default true. Set it to false and run `pulumi up` before `pulumi
     destroy`."""
 
-    zonal_shift: bool = True
+    zonal_shift: bool = defaults.ZONAL_SHIFT
     """Whether traffic may be moved out of a zone that fails (ARC zonal shift); default true."""
 
     load_balancer_controller: LoadBalancerControllerConfig = LoadBalancerControllerConfig()

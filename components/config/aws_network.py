@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from components.config import defaults
 from components.config.aws_values import Range, network
 from components.config.faults import Fault
 from components.config.model import Model
@@ -32,7 +33,7 @@ class FlowLogsConfig(Model):
     enabled: bool = True
     """Whether they are written; default true."""
 
-    retention_days: RetentionDays = 30
+    retention_days: RetentionDays = defaults.FLOW_LOGS_DAYS
     """How long they are kept; default 30."""
 
 
@@ -42,10 +43,10 @@ class AwsNetworkConfig(Model):
     supernet: Annotated[Range, Field(examples=["10.64.0.0/13"])]
     """All addresses of the stack, which no network that it is connected with has."""
 
-    vpc_prefix: Annotated[int, Field(ge=16, le=18)] = 16
+    vpc_prefix: Annotated[int, Field(ge=16, le=18)] = defaults.VPC_PREFIX
     """Length of the prefix of each VPC's part of it; default 16, the largest VPC: pods take addresses of it."""
 
-    nat: Literal["perZone", "shared"] = "perZone"
+    nat: Literal["perZone", "shared"] = defaults.NAT
     """Where nodes leave for the internet; default perZone. `shared`: one gateway for all zones is cheaper; when its
     zone fails, none of them gets out."""
 

@@ -1,10 +1,68 @@
-"""Every default of a service that is a decision, with its reason.
+"""Every default that is a decision, with its reason: what an operator would otherwise learn from an incident.
 
-Sizes of the mesh's own pods stand beside their models (`mesh.py`, `gateways.py`), since they follow the size of a
-mesh; what is here is what an operator would otherwise learn from an incident.
+The models take their values from here, and docs/reference/defaults.md shows them.
 """
 
 from components.config.values import Duration, ShortDuration
+from components.config.workload import ReplicasConfig, resources
+
+# Sizes.
+
+ISTIOD_REPLICAS = ReplicasConfig(min=3, max=10)
+"""One in each of three zones: while a zone is lost and another pod is replaced, one still signs certificates and tells
+of endpoints. The autoscaler adds more where proxies wait for their configuration; a disruption budget keeps one."""
+
+ISTIOD_TARGET_CPU = 70
+"""Percent of the requested cpu above which a pod of istiod is added. Its load comes in bursts, one for each change of
+the mesh, and a new pod takes its share only as proxies connect anew: it is added before the others are busy."""
+
+ISTIOD_RESOURCES = resources(("500m", "2Gi"), ("1", "4Gi"))
+"""Of a pod of istiod, which has the whole mesh in memory: 1000 services and 2000 proxies take 1 cpu and 1.5 GB
+(istio.io: performance and scalability, 1.15). Half of that cpu is set aside, since bursts are short, and twice the
+memory is the limit, since being killed for memory under load brings all proxies back at once."""
+
+GATEWAY_REPLICAS = ReplicasConfig(min=2, max=8)
+"""Two, spread over zones, so that the loss of one closes no region, and a disruption budget keeps one while nodes are
+drained; up to eight where requests are many."""
+
+GATEWAY_TARGET_CPU = 80
+"""Percent of the requested cpu above which a gateway's pod is added: its load follows the requests and has no bursts of
+its own, and between request and limit is room until the new pod is there."""
+
+GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
+"""Of a gateway's pod, as in the gateway chart: little is set aside where few requests come, and it may take far more
+for a while, because all requests of a region pass it."""
+
+PROXY_RESOURCES = resources(("100m", "128Mi"), ("200m", "256Mi"))
+"""Of the proxy in each pod: what it sets aside is, times the pods, what the mesh costs. 1000 requests a second take
+0.35 cpu and 40 MB (istio.io: performance and scalability, 1.15), so the limit is good for some 500: raise it for a mesh
+of busier services. Istio's own limits (2 and 1Gi) let one proxy starve its neighbours."""
+
+# Trust.
+
+MUTUAL_TLS = "STRICT"
+"""No pod takes plain text: whoever has no certificate of the mesh has no identity, and no rule about callers would hold
+for it. Exceptions name a workload and a port."""
+
+ROOT_LIFETIME = Duration.parse("3650d")
+"""Of a root that the stack makes. To change it every workload has to learn the new one first, which nobody wants to do
+often; ten years outlast the mesh or its first rotation."""
+
+INTERMEDIATE_LIFETIME = Duration.parse("730d")
+"""Of a cluster's intermediate: a stolen one is worth something for so long at most, and renewing it is one number."""
+
+INTERMEDIATE_WARNING = Duration.parse("60d")
+"""Before an intermediate ends, the program warns: two months are longer than any freeze of changes."""
+
+WORKLOAD_LIFETIME = Duration.parse("24h")
+"""Of a workload's certificate, Istio's own default. Nothing revokes one before its end, and istiod may be gone for half
+of it before a proxy has none."""
+
+MAX_WORKLOAD_LIFETIME = Duration.parse("24h")
+"""The longest that a proxy may ask for, no more than what it is given unasked: nobody gets one that outlives a day."""
+
+GENERATED_TLS_LIFETIME = Duration.parse("90d")
+"""Of a public certificate that the stack makes, as long as those of Let's Encrypt; renewed in the last third."""
 
 # Routes.
 
@@ -72,6 +130,16 @@ MAX_EJECTION_PERCENT = 100
 """Of the endpoints. Istio's 10 % ejects none of a service with fewer than ten (Envoy rounds down), and 50 % never
 the last local ones, so that failover on errors would not happen."""
 
+# Scope.
+
+SCOPE_OF_NO_CALLS = ("~/*",)
+"""What the proxy of a service knows that calls nobody: nothing. A proxy knows those services that have its own among
+their callers (by a Sidecar): its memory and its part of each push grow with what it calls, and not with the mesh."""
+
+SCOPE_OF_OTHER_PODS = ("./*",)
+"""What the proxies of a namespace's other pods know, of which the stack says nothing: their own namespace, so that what
+runs beside the services does not break."""
+
 # Egress.
 
 EGRESS_MODE = "REGISTRY_ONLY"
@@ -80,12 +148,20 @@ depends on exists."""
 
 # Access.
 
+CALLERS = ()
+"""Nobody may call a service that does not say who (default deny in each namespace): a pod that is broken into reaches
+what its own service calls, and no more. A caller too few is seen in the first test, one too many never."""
+
 PUBLIC_PATHS = ("/health", "/metrics")
 """What monitoring asks without a token. Open to workloads of the mesh, so also to the ingress for
 the hosts that it routes to a service: name `public: [/health]` where the figures are nobody's business."""
 
 ROLES_CLAIM = "roles"
 """Where most issuers put the roles of who calls; Keycloak's is `realm_access.roles`."""
+
+PATH_NORMALIZATION = "DECODE_AND_MERGE_SLASHES"
+"""How paths are read before rules are applied, mesh-wide: as most servers read them. Otherwise `//admin` and `/%61dmin`
+are other paths to the rule and `/admin` to the server (istio.io: security best practices)."""
 
 # Telemetry.
 
@@ -100,7 +176,14 @@ LOG_SLOWER_THAN = Duration.parse("1s")
 """Time above which a request is logged: what people call slow."""
 
 ABSENT = "none"
-"""Value of a tag whose header is not there."""
+"""Value of a tag whose header is not there: a word, since an empty label is dropped by most stores of metrics, and the
+requests without the header could not be asked for."""
+
+# Extensions.
+
+WASM_ON_FAILURE = "refuse"
+"""Where a module cannot be had: one that checks requests, and is passed by when it is not there, checks nothing that
+somebody wants to get past it."""
 
 # istiod.
 
@@ -111,3 +194,40 @@ new key ahead; one small request every five minutes costs nothing."""
 BLOCKED_JWKS_RANGES = ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "fd00:ec2::254/128")
 """The machine's own addresses and those of cloud metadata (AWS: 169.254.169.254, fd00:ec2::254): whoever may write a
 RequestAuthentication could let istiod ask there (istioctl analyze IST0175)."""
+
+# AWS.
+
+VPC_PREFIX = 16
+"""Pods take addresses of the VPC: the largest one that AWS gives, since a VPC cannot grow in place."""
+
+NAT = "perZone"
+"""A zone that fails takes its gateway along: the pods of the other zones then still reach what is outside."""
+
+FLOW_LOGS_DAYS = 30
+"""Days that flow logs are kept: as long as an incident is usually looked into; they are the largest of the logs."""
+
+CONTROL_PLANE_LOGS_DAYS = 90
+"""Days that a control plane's logs are kept: the audit log among them tells who did what, which is asked for late."""
+
+KEY_DELETION_DAYS = 30
+"""Days in which a key that was deleted can be had back, the longest that AWS has: without it no backup of a cluster's
+Secrets can be read."""
+
+DELETION_PROTECTION = True
+"""A cluster is deleted by two steps, so that a wrong stack in a terminal is not enough."""
+
+ZONAL_SHIFT = True
+"""Traffic can be moved out of a zone that answers badly and is not down; it costs nothing until it is used."""
+
+NODE_IMAGE = "AL2023"
+"""Operating system of nodes: what EKS's own pages are about, with a shell for whoever has to look (by SSM)."""
+
+NODE_DISK = 50
+"""GiB of a node for images and logs. EKS's own 20 are full with a few large images, and pods are evicted then."""
+
+HEALTH_CHECK_INTERVAL = 30
+"""Seconds between two questions of a checker: Route 53 asks from many places, so that a region is asked every two
+seconds or so anyway; every ten seconds costs three times as much."""
+
+HEALTH_CHECK_FAILURES = 3
+"""Questions in a row without an answer: one that is lost on its way takes no region out."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from components.config import defaults
 from components.config.addons import ADDONS, BROUGHT_BY_AUTO_MODE, METRICS_SERVER, default_version
 from components.config.aws_network import ZONES_LIMIT
 from components.config.aws_values import PublicRange
@@ -97,13 +98,13 @@ class NodeGroupConfig(Model):
     max: Annotated[int, Field(ge=1, le=450)]
     """At most so many nodes."""
 
-    image: Literal["AL2023", "Bottlerocket"] = "AL2023"
+    image: Literal["AL2023", "Bottlerocket"] = defaults.NODE_IMAGE
     """Operating system; default AL2023."""
 
     spot: bool = False
     """Whether spare capacity is taken, which is far cheaper and taken back with two minutes' notice; default false."""
 
-    disk_gib: Annotated[int, Field(ge=20, le=16_384)] = 50
+    disk_gib: Annotated[int, Field(ge=20, le=16_384)] = defaults.NODE_DISK
     """Disk of each node for images and logs, in GiB; default 50."""
 
     labels: Labels | None = None

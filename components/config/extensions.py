@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from components.config import defaults
 from components.config.access import AccessConfig
 from components.config.faults import Fault, invalid
 from components.config.model import Model
@@ -123,7 +124,7 @@ class WasmConfig(Model):
     phase: Literal["authn", "authz", "stats"] | None = None
     """Before Istio's own filters of that kind; default: after all of them, before the application."""
 
-    on_failure: Literal["refuse", "pass"] = "refuse"
+    on_failure: Literal["refuse", "pass"] = defaults.WASM_ON_FAILURE
     """Where the module cannot be had or breaks: refuse the requests, or let them pass without it; default refuse.
 
     A proxy that cannot fetch it tries again for a few seconds, and then no more until its configuration changes.

@@ -5,14 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from components.config import defaults
 from components.config.faults import SET, SET_SECRET, Fault, InvalidValue
 from components.config.model import Model, exactly_one
 from components.config.pem import PrivateKey, now, parse_chain
 from components.config.values import DnsLabel, DnsSubdomain, Duration, Host
-from components.config.workload import Percent, ReplicasConfig, ResourcesConfig, resources
-
-_GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
-
+from components.config.workload import Percent, ReplicasConfig, ResourcesConfig
+from components.naming import DNS_SUBDOMAIN_LIMIT, host_credential
 
 INGRESS_AUTHORITY_LIFETIME = Duration.parse("3650d")
 """Validity of the authority of the generated certificates."""
@@ -21,7 +20,7 @@ INGRESS_AUTHORITY_LIFETIME = Duration.parse("3650d")
 class GeneratedTls(Model):
     """A certificate made by the stack, of an authority of its own: for trials, since no client trusts it unasked."""
 
-    lifetime: Duration = Duration.parse("90d")
+    lifetime: Duration = defaults.GENERATED_TLS_LIFETIME
     """Its validity, below the ten years of its authority; default 90d."""
 
     def faults(self) -> Iterator[Fault]:
@@ -147,6 +146,16 @@ class ServerConfig(Model):
     """Namespaces of other teams that route these hosts themselves; default: they are this stack's services' alone."""
 
     def faults(self) -> Iterator[Fault]:
+        # An existing Secret has a name of its own.
+        made = self.tls.existing_secret is None
+        if made and len(name := host_credential(self.hosts[0])) > DNS_SUBDOMAIN_LIMIT:
+            yield Fault(
+                f"the Secret with its certificate would have a name of {len(name)} characters",
+                f"The API server takes {DNS_SUBDOMAIN_LIMIT} at most (RFC 1123), and the host would not be served",
+                "Let a shorter host be the first, which the Secret is named after, or name the Secret in "
+                "`existingSecret`",
+                ("hosts", 0),
+            )
         if self.tls.certificate is None:
             return
         leaf = parse_chain(self.tls.certificate)[0]
@@ -163,10 +172,10 @@ class ServerConfig(Model):
 class HealthCheckConfig(Model):
     """How Route 53 sees whether a region answers: it asks the gateway there whether it is ready."""
 
-    interval: Literal[10, 30] = 30
+    interval: Literal[10, 30] = defaults.HEALTH_CHECK_INTERVAL
     """Seconds between two questions of each checker; default 30. Every 10 seconds costs more."""
 
-    failures: Annotated[int, Field(ge=1, le=10)] = 3
+    failures: Annotated[int, Field(ge=1, le=10)] = defaults.HEALTH_CHECK_FAILURES
     """Questions without an answer in a row after which a region gets no more requests; default 3."""
 
 
@@ -212,13 +221,13 @@ class PublicNameConfig(Model):
 class IngressConfig(Model):
     """The gateway of requests from outside, in every cluster. Default: sized for production."""
 
-    replicas: ReplicasConfig = ReplicasConfig(min=2, max=8)
+    replicas: ReplicasConfig = defaults.GATEWAY_REPLICAS
     """Number of its pods; default 2 to 8."""
 
-    target_cpu: Percent = 80
+    target_cpu: Percent = defaults.GATEWAY_TARGET_CPU
     """Share of the requested cpu, in percent, above which a replica is added; default 80."""
 
-    resources: ResourcesConfig = _GATEWAY_RESOURCES
+    resources: ResourcesConfig = defaults.GATEWAY_RESOURCES
     """What each of its pods gets; default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
 
     servers: tuple[ServerConfig, ...] = ()
@@ -259,13 +268,13 @@ class IngressConfig(Model):
 class EastWestConfig(Model):
     """The gateway of requests from the other clusters. Default: sized as the ingress."""
 
-    replicas: ReplicasConfig = ReplicasConfig(min=2, max=8)
+    replicas: ReplicasConfig = defaults.GATEWAY_REPLICAS
     """Number of its pods; default 2 to 8."""
 
-    target_cpu: Percent = 80
+    target_cpu: Percent = defaults.GATEWAY_TARGET_CPU
     """Share of the requested cpu, in percent, above which a replica is added; default 80."""
 
-    resources: ResourcesConfig = _GATEWAY_RESOURCES
+    resources: ResourcesConfig = defaults.GATEWAY_RESOURCES
     """What each of its pods gets; default: requests 100m and 128Mi, limits 2 and 1Gi, as in the gateway chart."""
 
 

@@ -234,6 +234,7 @@ def _between_services(
         issuers=cast(dict[str, IssuerConfig], values.get("issuers") or {}),
         written_issuers=_keys(raw.get("issuers")),
         extensions=extensions if isinstance(extensions, ExtensionsConfig) else ExtensionsConfig(),
+        gateways=gateways if isinstance(gateways, GatewaysConfig) else GatewaysConfig(),
         objects=_numbered(values.get("objects")),
         clusters=names,
         remotes=remotes_of(clusters),

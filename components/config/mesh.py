@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from components.config.defaults import BLOCKED_JWKS_RANGES, JWKS_REFRESH
+from components.config import defaults
 from components.config.faults import Fault, invalid
 from components.config.model import Model, exactly_one
 from components.config.support import DEFAULT_ISTIO, SUPPORTED, support_of
 from components.config.values import DnsLabel, Duration, ShortDuration
-from components.config.workload import Percent, ReplicasConfig, ResourcesConfig, resources
+from components.config.workload import Percent, ReplicasConfig, ResourcesConfig
 
 CHARTS = ("base", "istiod", "cni", "gateway")
 """Istio's charts, by the names that they have in its repository, and in a folder of charts."""
@@ -139,11 +139,11 @@ class TuningConfig(Model):
     debounce_endpoints: bool = True
     """Whether changes of endpoints wait too; default true."""
 
-    jwks_refresh: Duration = JWKS_REFRESH
+    jwks_refresh: Duration = defaults.JWKS_REFRESH
     """How often issuers' keys are fetched again; default 5m. An issuer has to publish a key that long before it
     signs with it."""
 
-    blocked_jwks_ranges: tuple[Annotated[str, AfterValidator(_range)], ...] = BLOCKED_JWKS_RANGES
+    blocked_jwks_ranges: tuple[Annotated[str, AfterValidator(_range)], ...] = defaults.BLOCKED_JWKS_RANGES
     """Addresses that keys are never fetched from; default: those of the machine itself and of cloud metadata."""
 
     workload_entry_registration: bool = True
@@ -165,13 +165,13 @@ class TuningConfig(Model):
 class IstiodConfig(Model):
     """istiod in each cluster that has one. Default: sized for production."""
 
-    replicas: ReplicasConfig = ReplicasConfig(min=3, max=10)
+    replicas: ReplicasConfig = defaults.ISTIOD_REPLICAS
     """Number of its pods; default 3 to 10."""
 
-    target_cpu: Percent = 70
+    target_cpu: Percent = defaults.ISTIOD_TARGET_CPU
     """Share of the requested cpu, in percent, above which a replica is added; default 70."""
 
-    resources: ResourcesConfig = resources(("500m", "2Gi"), ("1", "4Gi"))
+    resources: ResourcesConfig = defaults.ISTIOD_RESOURCES
     """What each of its pods gets; default: requests 500m and 2Gi, limits 1 and 4Gi."""
 
     tuning: TuningConfig = TuningConfig()
@@ -181,7 +181,7 @@ class IstiodConfig(Model):
 class ProxiesConfig(Model):
     """The sidecars. Default: sized for production."""
 
-    resources: ResourcesConfig = resources(("100m", "128Mi"), ("200m", "256Mi"))
+    resources: ResourcesConfig = defaults.PROXY_RESOURCES
     """What the proxy in each pod gets; default: requests 100m and 128Mi, limits 200m and 256Mi."""
 
 

@@ -134,3 +134,8 @@ Labels = Annotated[dict[str, str], AfterValidator(labels), Field(min_length=1)]
 def same_labels(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether a pod can have both: no label has two values."""
     return all(other.get(key, value) == value for key, value in one.items())
+
+
+def host_covers(wider: str, host: str) -> bool:
+    """Whether a server for the host `wider`, maybe a wildcard, gets requests for `host`."""
+    return wider == host or (wider.startswith("*.") and host.removeprefix("*.").endswith(wider[1:]))

@@ -4,14 +4,14 @@ What they say is checked where they can break or open the mesh; what the program
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, Field
 
-from components.config.faults import Fault, invalid
+from components.config.faults import Fault, Location, invalid
 from components.config.model import Model
-from components.config.names import CLUSTER_DOMAIN
+from components.config.plain import as_dict, as_list, found_at
 from components.config.values import DnsLabel
 
 Kind = Literal[
@@ -90,90 +90,24 @@ ObjectsConfig = tuple[ObjectConfig, ...]
 """Objects, in any order."""
 
 
-def objects_faults(
-    objects: Sequence[tuple[int, ObjectConfig]],
-    *,
-    clusters: Collection[str],
-    hosts: Mapping[str, str],
-    remotes: Mapping[str, str] | None = None,
-) -> Iterator[Fault]:
-    """Faults between objects, each given with its index in the file, and the rest of the stack.
-
-    `clusters` are the stack's; `hosts` are the names that it says itself how to route (services', public ones), each
-    with the place of that, as in `services["exam/exam-service"]`; `remotes` have their primaries by name.
-    """
-    seen: dict[tuple[str, str, str], int] = {}
-    for index, entry in objects:
-        key = (entry.kind, entry.namespace, entry.name)
-        if key in seen:
-            yield Fault(
-                f"{entry.kind} `{entry.namespace}/{entry.name}` is objects[{seen[key]}] already",
-                "Both would be the same object",
-                "Give it another name, or take one out",
-                (index, "name"),
-            )
-        seen.setdefault(key, index)
-        for position, cluster in enumerate(entry.clusters or ()):
-            if cluster not in clusters:
-                yield Fault(
-                    f"there is no cluster `{cluster}`",
-                    "It would be nowhere",
-                    f"Known here: {', '.join(f'`{name}`' for name in clusters)}",
-                    (index, "clusters", position),
-                )
-        yield from (fault.under((index, "clusters")) for fault in _half_a_control_plane(entry.clusters, remotes or {}))
-        for host, place in _hosts(entry):
-            owner = hosts.get(_full(host, entry.namespace))
-            if owner is not None:
-                yield Fault(
-                    f"`{host}` is said in `{owner}`, which makes its {entry.kind}",
-                    "Of two for one host Istio takes parts of one and drops the other",
-                    f"Say it in `{owner}`",
-                    (index, "spec", *place),
-                )
-
-
-def _half_a_control_plane(clusters: Sequence[str] | None, remotes: Mapping[str, str]) -> Iterator[Fault]:
-    """An istiod reads its own cluster's objects for all that it serves: they hold there all, or nowhere."""
-    if clusters is None:
-        return
-    for remote, primary in remotes.items():
-        named, other = (remote, primary) if remote in clusters else (primary, remote)
-        if named in clusters and other not in clusters:
-            yield Fault(
-                f"`{named}` is named without `{other}`",
-                f"The istiod of `{primary}` serves both, and the object would hold in both",
-                "Name both of them, and choose the pods by the object's own selector",
-            )
-
-
-def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, tuple[str | int, ...]]]:
-    if entry.kind == "DestinationRule":
-        host = entry.spec.get("host")
-        if isinstance(host, str):
-            yield host, ("host",)
-    if entry.kind == "VirtualService":
-        for index, host in enumerate(_list(entry.spec.get("hosts"))):
-            if isinstance(host, str):
-                yield host, ("hosts", index)
-
-
-def _full(host: str, namespace: str) -> str:
-    """As Istio completes it: a name without a dot is one of the object's own namespace, any other is whole."""
-    return host if "." in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
-
-
 def _peer_authentication(entry: ObjectConfig) -> Iterator[Fault]:
-    open_modes = ("PERMISSIVE", "DISABLE")
-    if _get(entry.spec, "mtls", "mode") in open_modes:
+    if entry.namespace == ROOT_NAMESPACE and "selector" not in entry.spec:
         yield Fault(
-            f"mode {_get(entry.spec, 'mtls', 'mode')} without a port",
+            "the mesh-wide PeerAuthentication is made by the program, with mode STRICT",
+            "Of two for the whole mesh Istio takes the older one",
+            "Take it out; an exception has its place in `istio-mesh:security.permissive`",
+        )
+        return
+    open_modes = ("PERMISSIVE", "DISABLE")
+    if found_at(entry.spec, "mtls", "mode") in open_modes:
+        yield Fault(
+            f"mode {found_at(entry.spec, 'mtls', 'mode')} without a port",
             "Everything that it holds for would take plain text from anybody",
             "Name workload and port in `istio-mesh:security.permissive`",
             ("mtls", "mode"),
         )
-    for port, setting in _dict(entry.spec.get("portLevelMtls")).items():
-        if _dict(setting).get("mode") in open_modes:
+    for port, setting in as_dict(entry.spec.get("portLevelMtls")).items():
+        if as_dict(setting).get("mode") in open_modes:
             yield Fault(
                 f"port {port} takes plain text",
                 "It is not among the exceptions that the stack lists",
@@ -185,20 +119,36 @@ def _peer_authentication(entry: ObjectConfig) -> Iterator[Fault]:
 def _authorization_policy(entry: ObjectConfig) -> Iterator[Fault]:
     if entry.spec.get("action", "ALLOW") != "ALLOW":
         return
-    for index, rule in enumerate(_list(entry.spec.get("rules"))):
-        if not _dict(rule):
+    for index, rule in enumerate(as_list(entry.spec.get("rules"))):
+        if not as_dict(rule):
             yield Fault(
                 "a rule without a condition allows everybody everything",
                 "The default deny of the namespace would be worth nothing",
                 "Say from whom, as `callers` of the service",
                 ("rules", index),
             )
+        for position, item in enumerate(as_list(as_dict(rule).get("from"))):
+            source = as_dict(as_dict(item).get("source"))
+            for number, name in enumerate(as_list(source.get("principals"))):
+                # With `trustDomains` beside it the domain is said.
+                if isinstance(name, str) and name.startswith("*") and not source.get("trustDomains"):
+                    yield _any_trust_domain(name, ("rules", index, "from", position, "source", "principals", number))
+
+
+def _any_trust_domain(name: str, where: Location) -> Fault:
+    return Fault(
+        "`*` is everybody with a certificate" if name == "*" else f"`{name}` is whoever has such a name",
+        "A caller of any trust domain would be let in, and the default deny of the namespace be worth nothing",
+        "Name the trust domain too, as in `exam-platform.com/ns/exam/sa/web-frontend`, or let the service say it in "
+        "`callers`",
+        where,
+    )
 
 
 def _virtual_service(entry: ObjectConfig) -> Iterator[Fault]:
     for protocol in ("http", "tcp", "tls"):
-        for index, route in enumerate(_list(entry.spec.get(protocol))):
-            weights = [_dict(target).get("weight") for target in _list(_dict(route).get("route"))]
+        for index, route in enumerate(as_list(entry.spec.get(protocol))):
+            weights = [as_dict(target).get("weight") for target in as_list(as_dict(route).get("route"))]
             given = [weight for weight in weights if isinstance(weight, int)]
             if given and (len(given) != len(weights) or sum(given) != 100):
                 yield Fault(
@@ -210,11 +160,11 @@ def _virtual_service(entry: ObjectConfig) -> Iterator[Fault]:
 
 
 def _destination_rule(entry: ObjectConfig) -> Iterator[Fault]:
-    yield from _traffic_policy(_dict(entry.spec.get("trafficPolicy")), ("trafficPolicy",))
+    yield from _traffic_policy(as_dict(entry.spec.get("trafficPolicy")), ("trafficPolicy",))
     names: list[object] = []
-    for index, item in enumerate(_list(entry.spec.get("subsets"))):
-        subset = _dict(item)
-        yield from _traffic_policy(_dict(subset.get("trafficPolicy")), ("subsets", index, "trafficPolicy"))
+    for index, item in enumerate(as_list(entry.spec.get("subsets"))):
+        subset = as_dict(item)
+        yield from _traffic_policy(as_dict(subset.get("trafficPolicy")), ("subsets", index, "trafficPolicy"))
         if subset.get("name") in names:
             yield Fault(
                 f"`{subset.get('name')}` is there twice", "Istio refuses it", "Name it once",
@@ -223,17 +173,17 @@ def _destination_rule(entry: ObjectConfig) -> Iterator[Fault]:
         names.append(subset.get("name"))
 
 
-def _traffic_policy(policy: Mapping[str, Any], where: tuple[str | int, ...]) -> Iterator[Fault]:
+def _traffic_policy(policy: Mapping[str, Any], where: Location) -> Iterator[Fault]:
     outliers = policy.get("outlierDetection")
-    locality = _dict(_get(policy, "loadBalancer", "localityLbSetting"))
-    if _get(policy, "loadBalancer", "simple") == "LEAST_CONN":
+    locality = as_dict(found_at(policy, "loadBalancer", "localityLbSetting"))
+    if found_at(policy, "loadBalancer", "simple") == "LEAST_CONN":
         yield Fault(
             "LEAST_CONN is gone",
             "Istio takes it for LEAST_REQUEST, and one day for an error",
             "Write LEAST_REQUEST",
             (*where, "loadBalancer", "simple"),
         )
-    if "consecutiveErrors" in _dict(outliers):
+    if "consecutiveErrors" in as_dict(outliers):
         yield Fault(
             "`consecutiveErrors` is gone",
             "Nothing would be ejected",
@@ -250,7 +200,7 @@ def _traffic_policy(policy: Mapping[str, Any], where: tuple[str | int, ...]) -> 
             "Add `outlierDetection` with `maxEjectionPercent: 100`",
             place,
         )
-    elif locality and locality.get("enabled") is not False and _dict(outliers).get("maxEjectionPercent") != 100:
+    elif locality and locality.get("enabled") is not False and as_dict(outliers).get("maxEjectionPercent") != 100:
         yield Fault(
             "the outlier detection beside it does not eject every endpoint",
             "The last bad ones of a region keep their requests (default 10 %: none of fewer than ten is ejected)",
@@ -260,10 +210,10 @@ def _traffic_policy(policy: Mapping[str, Any], where: tuple[str | int, ...]) -> 
 
 
 def _gateway(entry: ObjectConfig) -> Iterator[Fault]:
-    for index, item in enumerate(_list(entry.spec.get("servers"))):
-        server = _dict(item)
-        passes = _get(server, "tls", "mode") == "AUTO_PASSTHROUGH"
-        for position, host in enumerate(_list(server.get("hosts"))):
+    for index, item in enumerate(as_list(entry.spec.get("servers"))):
+        server = as_dict(item)
+        passes = found_at(server, "tls", "mode") == "AUTO_PASSTHROUGH"
+        for position, host in enumerate(as_list(server.get("hosts"))):
             if isinstance(host, str) and host.rpartition("/")[2] == "*":
                 yield Fault(
                     f"`{host}` takes every host",
@@ -301,19 +251,3 @@ _CHECKS: Mapping[str, Callable[[ObjectConfig], Iterator[Fault]]] = {
     "VirtualService": _virtual_service,
     "WasmPlugin": _wasm_plugin,
 }
-
-
-def _dict(value: object) -> dict[str, Any]:
-    """The value where it is a map; what is something else is Istio's to refuse."""
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[object]:
-    return cast(list[object], value) if isinstance(value, list) else []
-
-
-def _get(value: Mapping[str, Any], *keys: str) -> object:
-    found: object = dict(value)
-    for key in keys:
-        found = _dict(found).get(key)
-    return found

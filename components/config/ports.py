@@ -11,6 +11,7 @@ from components.config.faults import Fault, invalid
 from components.config.model import Model
 from components.config.names import PathPattern
 from components.config.values import DnsLabel, Host, Port
+from components.naming import DNS_SUBDOMAIN_LIMIT, public_route
 
 HTTP_PROTOCOLS = frozenset({"http", "http2", "grpc", "grpc-web"})
 """Protocols whose requests the proxies see."""
@@ -96,6 +97,16 @@ class PublicHostConfig(Model):
         return _or(handler.resolve_ref_schema(handler(schema)), {"type": "string"})
 
     def faults(self) -> Iterator[Fault]:
+        if len(name := public_route(self.host)) > DNS_SUBDOMAIN_LIMIT:
+            # In the short form there is no key `host`: the fault stands at the text.
+            place = ("host",) if self.model_fields_set != {"host"} else ()
+            yield Fault(
+                f"the VirtualService of this host would have a name of {len(name)} characters",
+                f"The API server takes {DNS_SUBDOMAIN_LIMIT} at most (RFC 1123), and no request would reach the "
+                "service by it",
+                "Shorten it",
+                place,
+            )
         for index, path in enumerate(self.paths):
             if path in self.paths[:index]:
                 yield Fault(f"`{path}` is named twice", "One of them is a mistake", "Name it once", ("paths", index))

@@ -1,12 +1,14 @@
-"""Faults between services, issuers, extensions and the stack's own objects."""
+"""Faults between services, issuers, extensions, gateways and the stack's own objects."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from components.config.access import IssuerConfig, access_references, issuers_faults
 from components.config.extensions import ExtensionsConfig, extensions_references
 from components.config.faults import Fault
+from components.config.gateways import GatewaysConfig
 from components.config.names import host_of
-from components.config.objects import ObjectConfig, objects_faults
+from components.config.object_references import Said, objects_faults
+from components.config.objects import ObjectConfig
 from components.config.ports import protocol_of
 from components.config.services import ServiceConfig
 
@@ -18,6 +20,7 @@ def reference_faults(
     issuers: Mapping[str, IssuerConfig],
     written_issuers: Collection[str],
     extensions: ExtensionsConfig,
+    gateways: GatewaysConfig,
     objects: Sequence[tuple[int, ObjectConfig]],
     clusters: Collection[str],
     remotes: Mapping[str, str],
@@ -42,5 +45,14 @@ def reference_faults(
     places = {host_of(name): f'services["{name}"]' for name in services}
     for name, service in services.items():
         places |= {public.host: f'services["{name}"].hosts' for public in service.hosts}
-    found_objects = objects_faults(objects, clusters=clusters, hosts=places, remotes=remotes)
+    said = Said(
+        places,
+        {host_of(name): service.versions for name, service in services.items()},
+        {
+            host: f"gateways.ingress.servers[{index}]"
+            for index, server in enumerate(gateways.ingress.servers)
+            for host in server.hosts
+        },
+    )
+    found_objects = objects_faults(objects, clusters=clusters, said=said, remotes=remotes)
     yield from (fault.under(("objects",)) for fault in found_objects)

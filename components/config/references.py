@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from components.config.egress import ExternalConfig
 from components.config.faults import Fault, Location
 from components.config.gateways import GatewaysConfig
-from components.config.names import split
+from components.config.names import host_covers, split
 from components.config.services import ServiceConfig
 
 ISTIO_NAMESPACES = frozenset({"istio-system", "istio-ingress"})
@@ -214,11 +214,6 @@ def unserved_faults(services: Mapping[str, ServiceConfig], gateways: GatewaysCon
                     "Add it to the `hosts` of a service, or name in `offeredTo` the namespaces that route it",
                     (*here, "hosts", position),
                 )
-
-
-def host_covers(wider: str, host: str) -> bool:
-    """Whether a server for the host `wider`, maybe a wildcard, gets requests for `host`."""
-    return wider == host or (wider.startswith("*.") and host.removeprefix("*.").endswith(wider[1:]))
 
 
 def egress_references(external: Mapping[str, ExternalConfig], known: Known) -> Iterator[Fault]:

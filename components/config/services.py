@@ -114,7 +114,7 @@ class ServiceConfig(Model):
     hosts: Annotated[tuple[PublicHostConfig, ...], Field(examples=[["api.exam-platform.com"]])] = ()
     """Public hosts of the ingress whose requests go to it; default: none."""
 
-    callers: Annotated[tuple[ServiceName, ...], Field(examples=[["exam/web-frontend"]])] = ()
+    callers: Annotated[tuple[ServiceName, ...], Field(examples=[["exam/web-frontend"]])] = defaults.CALLERS
     """Services that may call it, in every region; default: nobody. The ingress may where `hosts` are given."""
 
     access: Annotated[AccessConfig, Field(examples=[{"jwt": {"issuers": ["exam"]}}])] | None = None

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from components.config import defaults
 from components.config.aws_values import AuthorityArn
 from components.config.faults import Fault
 from components.config.model import Model, exactly_one
@@ -18,7 +19,7 @@ DAY = 86_400
 class GeneratedRoot(Model):
     """A root made by the stack; its key stays in the stack's state as a secret."""
 
-    lifetime: Duration = Duration.parse("3650d")
+    lifetime: Duration = defaults.ROOT_LIFETIME
     """Validity of the root; default 3650d, since changing it is a rotation of the whole mesh."""
 
 
@@ -147,10 +148,10 @@ class IntermediatesConfig(Model):
     """The intermediates that the stack's own root or AWS Private CA signs, one for each cluster that has a control
     plane."""
 
-    lifetime: Duration = Duration.parse("730d")
+    lifetime: Duration = defaults.INTERMEDIATE_LIFETIME
     """Validity of an intermediate; default 730d."""
 
-    warn_before: Duration = Duration.parse("60d")
+    warn_before: Duration = defaults.INTERMEDIATE_WARNING
     """How long before an intermediate's end each `pulumi up` warns of it; default 60d."""
 
     generation: Generation = 1
@@ -169,10 +170,10 @@ class IntermediatesConfig(Model):
 class WorkloadCertificatesConfig(Model):
     """Certificates of the workloads, which rotate by themselves."""
 
-    lifetime: Duration = Duration.parse("24h")
+    lifetime: Duration = defaults.WORKLOAD_LIFETIME
     """What a proxy asks for (its SECRET_TTL), at least a minute; default 24h. It renews after half of it."""
 
-    max_lifetime: Duration = Duration.parse("24h")
+    max_lifetime: Duration = defaults.MAX_WORKLOAD_LIFETIME
     """What istiod grants at most (MAX_WORKLOAD_CERT_TTL); default 24h."""
 
     def faults(self) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ import pulumi
 
 from components.clusters.cluster import ANY_LOAD_BALANCER, LoadBalancer
 from components.config.declared import NOTHING, Declared
-from components.config.defaults import EGRESS_MODE
+from components.config.defaults import EGRESS_MODE, PATH_NORMALIZATION
 from components.config.gateways import EastWestConfig, IngressConfig
 from components.config.mesh import MeshConfig, TuningConfig
 from components.config.trust import TrustConfig
@@ -269,8 +269,7 @@ def _mesh_config(mesh: MeshConfig, trust: TrustConfig, declared: Declared) -> Va
         # A host that is neither a service of the mesh nor declared is refused; but until a stack says its services,
         # nothing may be refused.
         **({"outboundTrafficPolicy": {"mode": EGRESS_MODE}} if declared.services else {}),
-        # Rules by path see what the server sees: `//admin` and `/%61dmin` are `/admin`.
-        "pathNormalization": {"normalization": "DECODE_AND_MERGE_SLASHES"},
+        "pathNormalization": {"normalization": PATH_NORMALIZATION},
         "defaultConfig": _proxy_config(trust),
         **({"extensionProviders": providers} if providers else {}),
     }

@@ -16,7 +16,7 @@ from components.encoding import secret_value
 from components.mesh.control_plane import NAMESPACE, IstioSystem
 from components.mesh.gateways import MeshGateways
 from components.mesh.values import istiod_host
-from components.naming import child, common_labels, type_token
+from components.naming import child, common_labels, host_credential, type_token
 from components.resources.objects import IstioObject, create
 from components.trust.generated import RootCertificate, ServerCertificate
 
@@ -229,11 +229,7 @@ def credential_name(server: ServerConfig) -> str:
 
     Made from its first host, so that it stays when servers are put in another order.
     """
-    if server.tls.existing_secret is not None:
-        return server.tls.existing_secret
-    host = server.hosts[0]
-    # A first label that no host has, so that a wildcard and a host cannot share a name.
-    return f"tls-wildcard.{host.removeprefix('*.')}" if host.startswith("*.") else f"tls.{host}"
+    return server.tls.existing_secret or host_credential(server.hosts[0])
 
 
 def ingress_spec(servers: Sequence[ServerConfig]) -> dict[str, Any]:

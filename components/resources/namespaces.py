@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.clusters.cluster import Cluster
+from components.config import defaults
 from components.config.mesh import MeshConfig
 from components.config.names import CLUSTER_DOMAIN
 from components.config.platform import Platform, Service
@@ -142,7 +143,7 @@ def service_scope(platform: Platform, service: Service, always: Sequence[str] = 
     """The Sidecar of a service: the hosts that its proxies know."""
     return {
         "workloadSelector": {"labels": service.selector},
-        "egress": [{"hosts": sorted({*called_hosts(platform, service), *always}) or ["~/*"]}],
+        "egress": [{"hosts": sorted({*called_hosts(platform, service), *always}) or list(defaults.SCOPE_OF_NO_CALLS)}],
     }
 
 
@@ -156,7 +157,7 @@ def called_hosts(platform: Platform, service: Service) -> list[str]:
 
 def namespace_scope(always: Sequence[str] = ()) -> Spec:
     """The Sidecar of a namespace's other pods, of which the stack knows nothing: their own namespace alone."""
-    return {"egress": [{"hosts": sorted({"./*", *always})}]}
+    return {"egress": [{"hosts": sorted({*defaults.SCOPE_OF_OTHER_PODS, *always})}]}
 
 
 def stub_spec(service: Service) -> Spec:

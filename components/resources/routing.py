@@ -14,7 +14,7 @@ from components.config.platform import Platform, Service
 from components.config.routes import EVERYTHING, MatchConfig, RetriesConfig, RouteConfig, match_of, other_of
 from components.config.values import Duration, ShortDuration
 from components.mesh.gateways import INGRESS_NAMESPACE
-from components.naming import common_labels, type_token
+from components.naming import common_labels, public_route, type_token
 from components.resources.objects import IstioObject, Spec, create
 
 INGRESS_GATEWAY = "ingress"
@@ -66,15 +66,10 @@ def routing_objects(platform: Platform, cluster: str) -> list[tuple[IstioObject,
         for place in service.config.hosts:
             owners.setdefault(place.host, {})[key] = None
     public = [
-        (IstioObject("VirtualService", INGRESS_NAMESPACE, public_name(host), spec), list(owners[host]))
+        (IstioObject("VirtualService", INGRESS_NAMESPACE, public_route(host), spec), list(owners[host]))
         for host, spec in public_specs(platform).items()
     ]
     return [*within, *public]
-
-
-def public_name(host: str) -> str:
-    """Name of a public host's VirtualService: a first label that no host has stands for the wildcard."""
-    return f"wildcard.{host.removeprefix('*.')}" if host.startswith("*.") else host
 
 
 def mesh_spec(service: Service) -> Spec:
@@ -115,12 +110,12 @@ def public_specs(platform: Platform) -> dict[str, Spec]:
             "gateways": [f"{INGRESS_NAMESPACE}/{INGRESS_GATEWAY}"],
             # Nobody but the ingress has a use for it: sidecars are spared it.
             "exportTo": ["."],
-            "http": [
+            "http": _without_repeats(
                 # The port is said always: the Service may have ports that nobody declared, and without one requests
                 # would go to that of the gateway's own listener.
                 _http(service, entry, number, prefix=service.key)
                 for service, number, entry in _seen(found)
-            ],
+            ),
         }
         for host, found in sorted(places.items())
     }
@@ -138,6 +133,25 @@ def _seen(places: Iterable[tuple[tuple[int, bool], str, Service, int]]) -> Itera
             if narrowed is not None and not any(condition.covers(narrowed.condition) for condition in earlier):
                 earlier.append(narrowed.condition)
                 yield service, number, narrowed
+
+
+def _without_repeats(routes: Iterable[Spec]) -> list[Spec]:
+    """The routes without the conditions that an earlier one has word by word, which never hold there.
+
+    `/a` of a host and then `/a/*` of it both begin with the path `/a` itself (istioctl analyze: IST0131).
+    """
+    earlier: list[Spec] = []
+    kept: list[Spec] = []
+    for route in routes:
+        if "match" not in route:
+            kept.append(route)
+            continue
+        conditions = [condition for condition in route["match"] if condition not in earlier]
+        earlier += conditions
+        # Without any it would be a route for everything.
+        if conditions:
+            kept.append({**route, "match": conditions})
+    return kept
 
 
 @dataclass(frozen=True)

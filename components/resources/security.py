@@ -10,6 +10,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.clusters.cluster import Cluster
+from components.config.defaults import MUTUAL_TLS
 from components.config.mesh import MeshConfig
 from components.config.security import PermissiveConfig, SecurityConfig
 from components.mesh.control_plane import IstioSystem
@@ -47,7 +48,7 @@ class MeshSecurity(pulumi.ComponentResource):
         # After istiod: Istio's resources are refused and pods not injected before.
         children = pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(control_plane.ready))
         if cluster.primary is None:
-            strict = {"mtls": {"mode": "STRICT"}}
+            strict = {"mtls": {"mode": MUTUAL_TLS}}
             self._policy(child(name, "strict"), "default", control_plane.namespace, labels, strict, children)
         others = namespaces or {}
         # Where a service was declared in it, it was MeshNamespaces': to make it anew would take away all that is in it.
@@ -111,6 +112,6 @@ def permissive_spec(entry: PermissiveConfig) -> dict[str, Any]:
     """STRICT for the workload, PERMISSIVE for its named ports alone."""
     return {
         "selector": {"matchLabels": dict(sorted(entry.workload.items()))},
-        "mtls": {"mode": "STRICT"},
+        "mtls": {"mode": MUTUAL_TLS},
         "portLevelMtls": {str(port): {"mode": "PERMISSIVE"} for port in sorted(entry.ports)},
     }

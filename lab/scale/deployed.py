@@ -1,7 +1,8 @@
-"""A thousand services' objects in the running lab: how long `up` takes beside `kubectl apply`, and what Istio needs.
+"""A thousand services in the running lab: how long the program's `up` takes beside `kubectl apply`; what Istio needs.
 
-Nothing of it has pods but one client, whose proxy is measured with its Sidecar and without one. The namespaces are the
-bench's own, and it takes them away again.
+The program is the real one, on the lab's own stack, whose file is given many more services for as long as it takes.
+Nothing of them has pods but one client, whose proxy is measured with its Sidecar and with one of the whole mesh. When
+all is measured the stack is what its file says again, and the namespaces are gone.
 """
 
 from __future__ import annotations
@@ -15,33 +16,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from components.config.loading import check
-from components.resources.access import access_objects
-from components.resources.extensions import extension_objects
-from components.resources.namespaces import scope_objects, stub_spec
-from components.resources.routing import routing_objects
-from components.resources.traffic import traffic_objects
 from lab.errors import LabError
 from lab.scale import stacks
+from lab.scale.enlarged import LABEL, Manifest, added, committed, enlarged, namespaces, running
 from lab.scale.preview import Bench
+from lab.scale.processes import Use
 from lab.stack import NAME
 from lab.waiting import wait_for
 
 SERVICES = 1000
-LABEL = "istio-mesh-scale"
-"""On everything that the bench makes, so that it finds it again."""
-
 CLIENT = "client"
 DEADLINE = 1800.0
 
 FACTOR, SHARE = 1.3, 0.25
 """The aims: `up` to `kubectl apply`; a proxy with its Sidecar to one without."""
-
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,17 +40,21 @@ class Deployed:
     """What was measured.
 
     Attributes:
-        objects: How many, in all regions together.
-        up: Seconds of `pulumi up` of a program that registers these objects.
+        services: How many more than the lab's own.
+        objects: How many they come to, in all regions together.
+        up: `pulumi up` of the program, from the lab's own stack to one with these services.
+        unchanged: The same again, when there is nothing left to do.
         apply: Seconds of `kubectl apply --server-side` of the same objects, all regions side by side.
-        istiod: Bytes of istiod's working memory before and with them, by region.
+        istiod: Bytes of istiod's memory before and with them, by region.
         push: Milliseconds from a change to the proxies that have it, mean and 99th percentile (the bucket's end).
-        proxy: Bytes of the client's Envoy with the Sidecar that the program derives, and without any.
+        proxy: Bytes of the client's Envoy with the Sidecar that the program derives, and with one of the whole mesh.
         clusters: How many clusters that Envoy knows, likewise.
     """
 
+    services: int
     objects: int
-    up: float
+    up: Use
+    unchanged: Use
     apply: float
     istiod: Mapping[str, tuple[int, int]]
     push: Mapping[str, tuple[float, float]]
@@ -94,147 +89,84 @@ class Region:
         return self(*words, "pilot-agent", "request", "GET", path)
 
 
-def manifests(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, list[Manifest]]:
-    """All that the program makes of the services, and their Services, which their own deployments would make.
+@contextmanager
+def own_namespaces(regions: Sequence[Region], services: Mapping[str, list[Manifest]]) -> Generator[None]:
+    """The namespaces with these Services for as long as the block lasts; gone when it has been left."""
 
-    The ingress's routes are left out: their hosts are not served by the lab's Gateway.
-    """
-    config, faults = check(values)
-    if config is None:
-        raise LabError(f"The generated stack is refused: {faults[0]}")
-    platform, labels = config.platform, {LABEL: "true"}
-    regions = {cluster.name: cluster.region for cluster in config.clusters}
-    found: dict[str, list[Manifest]] = {}
-    for name in names:
-        objects = [
-            *access_objects(
-                platform, name, issuers=config.issuers, security=config.security,
-                trust_domain=config.trust.trust_domain,
-            ),
-            *scope_objects(platform, name),
-            *traffic_objects(platform, name, regions),
-            *(found for found, _ in routing_objects(platform, name) if found.namespace != "istio-ingress"),
-            *extension_objects(config.extensions, platform.running(name)),
-        ]  # fmt: skip
-        kubernetes = [
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": service.name, "namespace": service.namespace, "labels": labels},
-                "spec": stub_spec(service),
-            }
-            for service in platform.present(name)
-        ]
-        found[name] = [*kubernetes, *(item.manifest(labels) for item in objects)]
-    return found
+    def begin(region: Region) -> None:
+        found = services[region.name]
+        region("apply", "--server-side", "-f", "-", stdin=_list([*namespaces(found), *found]), deadline=DEADLINE)
 
+    def end(region: Region) -> None:
+        # Routes of public hosts and external services are in namespaces of the mesh.
+        for kind in ("virtualservices.networking.istio.io", "serviceentries.networking.istio.io"):
+            region("delete", kind, "-A", "-l", LABEL, "--ignore-not-found", deadline=DEADLINE)
+        region("delete", "namespace", "-l", LABEL, "--ignore-not-found", deadline=DEADLINE)
 
-def namespaces(objects: Sequence[Manifest]) -> list[Manifest]:
-    """The namespaces of these objects."""
-    names = sorted({item["metadata"]["namespace"] for item in objects})
-    labels = {LABEL: "true", "istio-injection": "enabled"}
-    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}} for name in names]
+    try:
+        _side_by_side(regions, begin)
+        yield
+    finally:
+        _side_by_side(regions, end)
 
 
 @contextmanager
-def own_namespaces(regions: Sequence[Region], objects: Mapping[str, list[Manifest]]) -> Generator[None]:
-    """The namespaces for as long as the block lasts; gone when it has been left."""
+def many_services(lab: Bench, file: Path) -> Generator[Use]:
+    """The lab's stack as `file` says for as long as the block lasts, and its own one again when it has been left."""
     try:
-        for region in regions:
-            region("apply", "-f", "-", stdin=yaml.safe_dump_all(namespaces(objects[region.name])))
-        yield
+        yield _up(lab, "--config-file", str(file))
     finally:
-        _side_by_side(
-            regions,
-            lambda region: region("delete", "namespace", "-l", LABEL, "--ignore-not-found", deadline=DEADLINE),
-        )
+        _up(lab)
 
 
 def measure(
-    bench: Bench, environment: Mapping[str, str], kubeconfigs: Mapping[str, Path], report: Callable[[str], None]
+    lab: Bench, regions: Sequence[Region], folder: Path, report: Callable[[str], None], services: int = SERVICES
 ) -> Deployed:
-    """Deploy, measure and remove. `kubeconfigs` by the names of the regions, which run."""
-    names = list(kubeconfigs)
-    clusters = [
-        {"name": name, "region": name, "existing": {"kubeconfig": str(file), "context": name}}
-        for name, file in kubeconfigs.items()
-    ]
-    values = stacks.values(SERVICES, clusters, charts=str(bench.charts))
-    objects = manifests(names, values)
-    regions = [Region(name, environment) for name in names]
+    """Deploy, measure and take away again.
+
+    Args:
+        lab: The program's folder, with the tools, the backend and the environment of the lab.
+        regions: Those of the lab, all of them.
+        folder: For the stack file.
+        report: Called with a line for each step.
+        services: How many.
+    """
+    objects, own = added(lab.clone, services), running(lab.clone, services)
+    file = stacks.write(enlarged(committed(lab.clone), services), folder)
     before = {region.name: _istiod_memory(region) for region in regions}
     pushed = {region.name: _convergence(region) for region in regions}
-    with own_namespaces(regions, objects):
+    # First: istiod does not give memory back that it once had.
+    with own_namespaces(regions, own), many_services(lab, file) as up:
+        report(f"pulumi up of the program with {services} more services: {up.seconds:.1f} s")
+        unchanged = _up(lab, "--config-file", str(file))
+        report(f"the same without a change: {unchanged.seconds:.1f} s")
+        istiod = {region.name: (before[region.name], _istiod_memory(region)) for region in regions}
+        push = {region.name: _push(pushed[region.name], _convergence(region)) for region in regions}
+        proxy, known = _proxies(regions[0], objects[regions[0].name])
+    with own_namespaces(regions, own):
         applied = _apply(regions, objects)
-        report(f"kubectl apply --server-side: {applied:.1f} s")
-    with own_namespaces(regions, objects):
-        up = _up(bench, kubeconfigs, objects)
-        report(f"pulumi up: {up:.1f} s")
-        try:
-            istiod = {region.name: (before[region.name], _istiod_memory(region)) for region in regions}
-            proxy, known = _proxies(regions[0], objects[regions[0].name])
-            push = {region.name: _push(pushed[region.name], _convergence(region)) for region in regions}
-        finally:
-            bench.pulumi("destroy", "--yes", "--skip-preview", "--stack", NAME, folder=bench.folder / "objects")
-    return Deployed(sum(map(len, objects.values())), up, applied, istiod, push, proxy, known)
+        report(f"kubectl apply --server-side of the same objects: {applied:.1f} s")
+    count = sum(map(len, objects.values()))
+    return Deployed(services, count, up, unchanged, applied, istiod, push, proxy, known)
+
+
+def _up(lab: Bench, *options: str) -> Use:
+    words = ("up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", NAME, *options)
+    return lab.pulumi(*words, deadline=DEADLINE)
+
+
+def _list(items: Sequence[Manifest]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})
 
 
 def _apply(regions: Sequence[Region], objects: Mapping[str, list[Manifest]]) -> float:
-    texts = {name: json.dumps({"apiVersion": "v1", "kind": "List", "items": items}) for name, items in objects.items()}
+    texts = {name: _list(items) for name, items in objects.items()}
     started = time.monotonic()
     _side_by_side(
         regions,
         lambda region: region("apply", "--server-side", "-f", "-", stdin=texts[region.name], deadline=DEADLINE),
     )
     return time.monotonic() - started
-
-
-def _up(bench: Bench, kubeconfigs: Mapping[str, Path], objects: Mapping[str, list[Manifest]]) -> float:
-    """Of a program that hands the same objects to the same provider, as components/resources/objects.py does."""
-    folder = bench.folder / "objects"
-    folder.mkdir()
-    project = {"name": "objects", "runtime": {"name": "python", "options": {"virtualenv": str(bench.clone / ".venv")}}}
-    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    (folder / "__main__.py").write_text(_PROGRAM)
-    (folder / "objects.json").write_text(json.dumps(objects))
-    (folder / "kubeconfigs.json").write_text(json.dumps({name: str(file) for name, file in kubeconfigs.items()}))
-    bench.pulumi("stack", "select", "--create", NAME, folder=folder)
-    return bench.pulumi("up", "--yes", "--skip-preview", "--stack", NAME, folder=folder, deadline=DEADLINE).seconds
-
-
-_PROGRAM = """
-import asyncio
-import json
-from pathlib import Path
-
-import pulumi
-import pulumi_kubernetes as kubernetes
-
-files = json.loads(Path("kubeconfigs.json").read_text())
-for region, objects in json.loads(Path("objects.json").read_text()).items():
-    provider = kubernetes.Provider(
-        region, kubeconfig=files[region], context=region, enable_server_side_apply=True
-    )
-    for found in objects:
-        metadata = found["metadata"]
-        name = f"{region}-{found['kind']}-{metadata['namespace']}.{metadata['name']}"
-        opts = pulumi.ResourceOptions(provider=provider)
-        if found["kind"] == "Service":
-            metadata = {**metadata, "annotations": {"pulumi.com/skipAwait": "true"}}
-            kubernetes.core.v1.Service(name, metadata=metadata, spec=found["spec"], opts=opts)
-        else:
-            kubernetes.apiextensions.CustomResource(
-                name,
-                api_version=found["apiVersion"],
-                kind=found["kind"],
-                metadata=metadata,
-                spec=found["spec"],
-                opts=opts,
-            )
-
-# See components/registrations.py.
-pulumi.run(lambda: asyncio.sleep(0))
-"""
 
 
 def _proxies(region: Region, objects: Sequence[Manifest]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -24,8 +24,8 @@ from lab.scale.processes import Use, measured
 from lab.scale.stand_in import stand_ins
 from lab.stack import NAME
 
-SIZES = ((10, 2), (100, 2), (1000, 2), (10, 5), (100, 5), (10, 10), (100, 10))
-"""Services and regions that are previewed; the largest of them in all directions would be ten times the aim."""
+SIZES = ((10, 2), (100, 2), (1000, 2), (10, 5), (100, 5), (1000, 5), (10, 10), (100, 10), (1000, 10))
+"""Services and regions that are previewed."""
 
 AIMED = (1000, 2)
 """Where the aims hold."""

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from rich.console import Console
 
-from lab import environment
+from lab import environment, stack
 from lab.bench import Row, keep, show
+from lab.errors import LabError
 from lab.paths import Paths
 from lab.regions import Topology
 from lab.scale import preview
-from lab.scale.deployed import FACTOR, SERVICES, SHARE, Deployed, measure
-from lab.scale.preview import AIMED, GIBIBYTES, SECONDS, Preview
+from lab.scale.deployed import FACTOR, SHARE, Deployed, Region, measure
+from lab.scale.preview import AIMED, GIBIBYTES, SECONDS, Bench, Preview
+from lab.scale.processes import Use
 
 GROWTH = 1.0
 """The aim: processor time of a resource in the largest preview, as a part of that in one of a tenth of its services."""
 
 
-def run(topology: Topology, paths: Paths, console: Console) -> bool:
+def run(topology: Topology, paths: Paths, console: Console, *, deploys: bool = True) -> bool:
     """Measure, print the table, write the file.
+
+    Args:
+        topology: The lab's regions.
+        paths: The lab's folders.
+        console: Where the table goes.
+        deploys: Whether services are deployed into the running lab; else there are previews alone.
 
     Returns:
         Whether every target was met.
 
     Raises:
-        LabError: A step failed.
+        LabError: A step failed, or no lab is running and one is needed.
     """
+    if deploys and stack.state(paths) is None:
+        raise LabError(
+            "No lab is running here, so nothing can be deployed into it: `make up` first, or `make bench "
+            "SCALE=previews` for the previews alone."
+        )
 
     def report(line: str) -> None:
         console.print(f"  {line}", style="dim", markup=False)
@@ -35,16 +51,18 @@ def run(topology: Topology, paths: Paths, console: Console) -> bool:
         bare = preview.bare(bench, largest.resources)
         report(preview.described(bare, "bare resources"))
         rows = _previews(previews, bare)
-        if paths.environment.exists():
-            kubeconfigs = {region.name: paths.region(region.name).kubeconfig for region in topology.regions}
-            variables = environment.process_environment(paths, topology)
-            rows += _deployed(measure(bench, variables, kubeconfigs, report))
-        else:
-            console.print("No lab is running here, so nothing is deployed: make up.")
+        if deploys:
+            rows += _deployed(_measured(topology, paths, bench.folder, report))
     paths.make_private()
     show(rows, console)
     keep(rows, paths.lab / "scale.json")
     return all(row.verdict != "missed" for row in rows)
+
+
+def _measured(topology: Topology, paths: Paths, folder: Path, report: Callable[[str], None]) -> Deployed:
+    variables = environment.process_environment(paths, topology)
+    lab = Bench(paths.root, paths.lab, variables, paths.lab / "charts")
+    return measure(lab, [Region(region.name, variables) for region in topology.regions], folder, report)
 
 
 def _previews(previews: list[Preview], bare: Preview) -> list[Row]:
@@ -59,13 +77,13 @@ def _previews(previews: list[Preview], bare: Preview) -> list[Row]:
         note = f"{found.resources} resources; {each[size]:.1f} ms of processor time for each"
         rows += [
             Row(name, "s", SECONDS if aimed else None, [found.use.seconds], note),
-            Row(f"{name}: memory", "GiB", GIBIBYTES if aimed else None, [found.use.peak / 2**30], _parts(found)),
+            Row(f"{name}: memory", "GiB", GIBIBYTES if aimed else None, [found.use.peak / 2**30], _parts(found.use)),
         ]
     cpu = sum(bare.use.cpu.values())
     note = f"{bare.resources} resources; {1000 * cpu / bare.resources:.1f} ms of processor time for each"
     rows += [
         Row("as many bare resources", "s", None, [bare.use.seconds], note),
-        Row("as many bare resources: memory", "GiB", None, [bare.use.peak / 2**30], _parts(bare)),
+        Row("as many bare resources: memory", "GiB", None, [bare.use.peak / 2**30], _parts(bare.use)),
     ]
     services, regions = AIMED
     growth = each[AIMED] / each[services // 10, regions]
@@ -75,23 +93,25 @@ def _previews(previews: list[Preview], bare: Preview) -> list[Row]:
     return rows
 
 
-def _parts(preview: Preview) -> str:
-    return ", ".join(f"{who} {size / 2**20:.0f} MiB" for who, size in sorted(preview.use.peaks.items()))
+def _parts(use: Use) -> str:
+    return ", ".join(f"{who} {size / 2**20:.0f} MiB" for who, size in sorted(use.peaks.items()))
 
 
 def _deployed(found: Deployed) -> list[Row]:
     scoped, everything = (size / 2**20 for size in found.proxy)
     rows = [
         Row(
-            f"pulumi up of {SERVICES} services' objects",
+            f"pulumi up with {found.services} more services",
             "s",
             FACTOR * found.apply,
-            [found.up],
-            f"{found.objects} objects",
+            [found.up.seconds],
+            f"the program on the lab's own stack; {found.objects} more objects; target: {FACTOR} x kubectl",
         ),
-        Row("kubectl apply --server-side of the same", "s", None, [found.apply], "all regions side by side"),
+        Row("kubectl apply --server-side of the same objects", "s", None, [found.apply], "all regions side by side"),
+        Row("pulumi up of it without a change", "s", None, [found.unchanged.seconds]),
+        Row("pulumi up: memory", "GiB", None, [found.up.peak / 2**30], _parts(found.up)),
         Row("a proxy with its Sidecar", "MiB", SHARE * everything, [scoped], f"{found.clusters[0]} clusters"),
-        Row("a proxy without one", "MiB", None, [everything], f"{found.clusters[1]} clusters"),
+        Row("a proxy with a Sidecar of the whole mesh", "MiB", None, [everything], f"{found.clusters[1]} clusters"),
     ]
     for region, (before, after) in found.istiod.items():
         mean, slowest = found.push[region]

@@ -119,6 +119,11 @@ func (e *echo) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, largestEcho))
+	if err == nil {
+		// The rest is read as well: an answer before the end of a request closes its connection, and whoever still sends
+		// finds it reset.
+		_, err = io.Copy(io.Discard, io.LimitReader(r.Body, largestBody))
+	}
 	if err != nil || !m.hold(r.Context()) {
 		e.requests.add("http", "abandoned", r.URL.Path, caller)
 		return

@@ -11,9 +11,10 @@ import pytest
 
 from components.config.gateways import INGRESS_AUTHORITY_LIFETIME
 from components.resources.gateway import AUTHORITY_LIFETIME
-from tests.builders import authority, faults_of
+from tests.builders import authority, faults_of, host_of
 
 _SECRET = {"existingSecret": "tls"}
+_LONG, _LONG_WILDCARD = host_of(250), f"*.{host_of(241)}"
 _PAIR = authority("exam.com", ca=False, key_cert_sign=False, hosts=["exam.com"], lifetime=timedelta(days=90))
 _ISSUER = authority("Issuer")
 _SIGNED = authority("exam.com", issuer=_ISSUER, ca=False, key_cert_sign=False, hosts=["exam.com"])
@@ -100,6 +101,24 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
                 "no request could carry the name. Write a full name in lower case without scheme, port or path, "
                 "as in `api.exam-platform.com`."
             ),
+        ],
+    ),
+    (
+        "host of 250 characters with a certificate of its own",
+        _servers(_server(_LONG, generated={})),
+        [
+            "istio-mesh:gateways.ingress.servers[0].hosts[0]: the Secret with its certificate would have a name of 254 "
+            "characters. The API server takes 253 at most (RFC 1123), and the host would not be served. Let a shorter "
+            "host be the first, which the Secret is named after, or name the Secret in `existingSecret`."
+        ],
+    ),
+    (
+        "wildcard of 243 characters with a certificate of cert-manager",
+        _servers(_server(_LONG_WILDCARD, certManager={"issuer": "acme"})),
+        [
+            "istio-mesh:gateways.ingress.servers[0].hosts[0]: the Secret with its certificate would have a name of 254 "
+            "characters. The API server takes 253 at most (RFC 1123), and the host would not be served. Let a shorter "
+            "host be the first, which the Secret is named after, or name the Secret in `existingSecret`."
         ],
     ),
     (
@@ -340,6 +359,20 @@ def test_a_fault_is_told_with_path_cause_consequence_and_cure(
     tmp_path: Path, changes: dict[str, Any], faults: list[str]
 ) -> None:
     assert faults_of(tmp_path, changes) == faults
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        _server(_LONG[1:], generated={}),
+        _server(f"*.{_LONG_WILDCARD[3:]}", certManager={"issuer": "acme"}),
+        _server(host_of(253)),
+        {"hosts": ["exam.com", host_of(253)], "tls": {"generated": {}}},
+    ],
+    ids=["longest host", "longest wildcard", "a Secret with a name of its own", "a shorter host first"],
+)
+def test_a_host_as_long_as_can_be_is_taken(tmp_path: Path, server: dict[str, Any]) -> None:
+    assert faults_of(tmp_path, _servers(server)) == []
 
 
 @pytest.mark.parametrize(

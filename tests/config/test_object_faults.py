@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from components.config.gateways import ServerConfig
+from components.config.object_references import INGRESS_LABELS, INGRESS_PORTS
+from components.mesh.gateways import INGRESS_RELEASE
+from components.resources.gateway import ingress_spec
 from components.resources.objects import OwnObjects, own_objects
 from tests import mocks, rooms
 from tests.builders import faults_of, stack_config
@@ -23,6 +27,37 @@ SERVICES = {"exam/api": {"ports": {"http": 8080}, "hosts": ["exam-platform.com"]
 FILTER = objects("EnvoyFilter", {"workloadSelector": {"labels": {"app": "api"}}})
 LOCALITY = {"localityLbSetting": {"failover": [{"from": "us-east-1", "to": "us-west-2"}]}}
 ALL_EJECTED = {"consecutive5xxErrors": 5, "maxEjectionPercent": 100}
+
+VERSIONS = {"exam/api": {"ports": {"http": 8080}, "versions": ["v1", "v2"]}, "exam/web": {"ports": {"http": 8080}}}
+
+
+def routes(*destinations: dict[str, Any]) -> dict[str, Any]:
+    route = [{"destination": destination} for destination in destinations]
+    return {**objects("VirtualService", {"hosts": ["a.example.com"], "http": [{"route": route}]}), **SAID}
+
+
+SAID = {"services": VERSIONS, "gateways": {}}
+
+
+def gateway(*hosts: str, number: int = 443, **selector: str) -> dict[str, Any]:
+    server = {"port": {"number": number, "name": "https", "protocol": "HTTPS"}, "hosts": list(hosts)}
+    return objects("Gateway", {"selector": selector, "servers": [server]}) | {"gateways": INGRESS}
+
+
+INGRESS = {
+    "ingress": {
+        "servers": [
+            {"hosts": ["exam.com"], "tls": {"existingSecret": "a"}},
+            {"hosts": ["*.exam.com"], "tls": {"existingSecret": "b"}},
+        ]
+    }
+}
+
+
+def principals(*names: str, **more: Any) -> dict[str, Any]:
+    source = {"principals": list(names), **more}
+    return objects("AuthorizationPolicy", {"rules": [{"from": [{"source": source}]}]})
+
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("right", FILTER, []),
@@ -122,6 +157,114 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
             "namespace would be worth nothing. Say from whom, as `callers` of the service."
         ],
     ),
+    (
+        "plain text for the whole mesh",
+        objects("PeerAuthentication", {"mtls": {"mode": "DISABLE"}}, namespace="istio-system"),
+        [
+            f"{SPEC}: the mesh-wide PeerAuthentication is made by the program, with mode STRICT. Of two for the whole "
+            "mesh Istio takes the older one. Take it out; an exception has its place in "
+            "`istio-mesh:security.permissive`."
+        ],
+    ),
+    (
+        "plain text for a workload",
+        objects("PeerAuthentication", {"selector": {"matchLabels": {"app": "api"}}, "mtls": {"mode": "DISABLE"}}),
+        [
+            f"{SPEC}.mtls.mode: mode DISABLE without a port. Everything that it holds for would take plain text from "
+            "anybody. Name workload and port in `istio-mesh:security.permissive`."
+        ],
+    ),
+    (
+        "policy that allows everybody with a certificate",
+        principals("exam-platform.local/ns/exam/sa/web", "*"),
+        [
+            f"{SPEC}.rules[0].from[0].source.principals[1]: `*` is everybody with a certificate. A caller of any trust "
+            "domain would be let in, and the default deny of the namespace be worth nothing. Name the trust domain "
+            "too, as in `exam-platform.com/ns/exam/sa/web-frontend`, or let the service say it in `callers`."
+        ],
+    ),
+    (
+        "policy that allows a name of any trust domain",
+        principals("*/ns/exam/sa/web"),
+        [
+            f"{SPEC}.rules[0].from[0].source.principals[0]: `*/ns/exam/sa/web` is whoever has such a name. A caller of "
+            "any trust domain would be let in, and the default deny of the namespace be worth nothing. Name the trust "
+            "domain too, as in `exam-platform.com/ns/exam/sa/web-frontend`, or let the service say it in `callers`."
+        ],
+    ),
+    ("policy that allows all of one trust domain", principals("exam-platform.local/*"), []),
+    ("policy that says the trust domain beside", principals("*", trustDomains=["exam-platform.local"]), []),
+    (
+        "policy that denies everybody with a certificate",
+        objects("AuthorizationPolicy", {"action": "DENY", "rules": [{"from": [{"source": {"principals": ["*"]}}]}]}),
+        [],
+    ),
+    (
+        "version that a service does not have",
+        routes({"host": "api", "subset": "v2"}, {"host": "api.exam.svc.cluster.local", "subset": "v3"}),
+        [
+            f"{SPEC}.http[0].route[1].destination.subset: `api.exam.svc.cluster.local` has no version `v3`. Every "
+            "request that goes there would be answered 503. Known there: `v1`, `v2`; add it to the service's "
+            "`versions`, or name another one."
+        ],
+    ),
+    (
+        "version of a service that has none, in a copy",
+        {
+            **objects(
+                "VirtualService",
+                {
+                    "hosts": ["a.example.com"],
+                    "http": [
+                        {
+                            "mirror": {"host": "web", "subset": "v1"},
+                            "mirrors": [{"destination": {"host": "web", "subset": "v2"}}],
+                        }
+                    ],
+                    "tls": [{"route": [{"destination": {"host": "web", "subset": "v3"}}]}],
+                },
+            ),
+            **SAID,
+        },
+        [
+            f"{SPEC}.{place}.subset: `web` has no version `{version}`. Every request that goes there would be answered "
+            "503. It has none; add it to the service's `versions`, or name another one."
+            for place, version in (
+                ("http[0].mirror", "v1"),
+                ("http[0].mirrors[0].destination", "v2"),
+                ("tls[0].route[0].destination", "v3"),
+            )
+        ],
+    ),
+    (
+        "version of a service that is not the stack's",
+        routes({"host": "api.other.svc.cluster.local", "subset": "v3"}),
+        [],
+    ),
+    (
+        "hosts that the ingress serves",
+        gateway("exam/exam.com", "www.exam.com", istio="ingress"),
+        [
+            f"{SPEC}.servers[0].hosts[0]: the ingress serves `exam.com` already, by `gateways.ingress.servers[0]`. Its "
+            "requests would be answered by one of the two, with the certificate and the routes of that one. Take the "
+            "host out here, or there; pods of another gateway are chosen by a `selector` of their own.",
+            f"{SPEC}.servers[0].hosts[1]: the ingress serves `www.exam.com` already, by `gateways.ingress.servers[1]`. "
+            "Its requests would be answered by one of the two, with the certificate and the routes of that one. Take "
+            "the host out here, or there; pods of another gateway are chosen by a `selector` of their own.",
+        ],
+    ),
+    (
+        "host of every gateway that the ingress serves",
+        gateway("exam.com", number=80),
+        [
+            f"{SPEC}.servers[0].hosts[0]: the ingress serves `exam.com` already, by `gateways.ingress.servers[0]`. Its "
+            "requests would be answered by one of the two, with the certificate and the routes of that one. Take the "
+            "host out here, or there; pods of another gateway are chosen by a `selector` of their own."
+        ],
+    ),
+    ("host that the ingress serves, at other pods", gateway("exam.com", istio="internal"), []),
+    ("host that the ingress serves, at another port", gateway("exam.com", number=8443, istio="ingress"), []),
+    ("host that the ingress does not serve", gateway("exam.org", istio="ingress"), []),
     (
         "weights that do not add up",
         objects("VirtualService", {"hosts": ["a"], "http": [{"route": [{"weight": 90}, {"weight": 20}]}]}),
@@ -249,3 +392,9 @@ def test_an_object_goes_to_its_clusters_in_the_version_that_istio_serves(tmp_pat
     assert sorted(found.name for found in made) == ["use1-own-exam.here", "use1-own-exam.own", "usw2-own-exam.own"]
     assert {found.inputs["apiVersion"] for found in made} == {"networking.istio.io/v1alpha3"}
     assert all(f"{found.name[:4]}-mesh-istiod-1-31" in found.dependencies for found in made)
+
+
+def test_the_pods_that_a_gateway_of_the_ingress_selects_are_those_of_its_release() -> None:
+    assert {"app": INGRESS_RELEASE, **ingress_spec([])["selector"]} == INGRESS_LABELS
+    server = ServerConfig.model_validate({"hosts": ["exam.com"], "tls": {"existingSecret": "tls"}})
+    assert {server["port"]["number"] for server in ingress_spec([server])["servers"]} == set(INGRESS_PORTS)

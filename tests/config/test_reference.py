@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from components.config import defaults, schema
 from components.config.loading import check
@@ -19,9 +20,10 @@ from components.config.reference.examples import FOLDER, Example, examples, stac
 from components.config.reference.made import EVERY, MADE, Made
 from components.config.reference.wording import meaning_and_default
 from components.config.stack import StackConfig
+from components.config.workload import ReplicasConfig, ResourcesConfig
 from components.resources.objects import IstioObject
 from tests.builders import Yaml, with_secrets, write_kubeconfig
-from tests.istioctl import istioctl, needs_istioctl
+from tests.istioctl import needs_istioctl, validated
 from tests.stacks import rendered
 
 ALL = [(page, example) for page in reference.pages() for example in examples(page)]
@@ -107,6 +109,57 @@ def test_a_default_in_words_that_is_not_the_value_is_refused() -> None:
 def test_every_default_that_is_a_decision_has_its_reason_on_the_page() -> None:
     told = [constant for constants in reference.sections().values() for constant in constants]
     assert told == [name for name in vars(defaults) if name.isupper()]
+
+
+def test_no_default_stands_on_the_page_without_a_reason() -> None:
+    page = pages()[reference.FOLDER / "defaults.md"]
+    rows = [line.strip("| ").split(" | ") for line in page.split("\n") if line.startswith("| ")]
+    told = [row for row in rows if row[0] != "Default"]
+    assert len(told) == len([name for name in vars(defaults) if name.isupper()])
+    # A reason is more than the name of what it is of.
+    assert [row[0] for row in told if len(row) != 4 or len(row[3].split()) < 8] == []
+
+
+NO_DECISIONS = {
+    "IntermediatesConfig.generation": "where counting begins",
+    "RemoteTokensConfig.generation": "where counting begins",
+    "MeshConfig.version": "the table of versions says it",
+    "MeshConfig.data_plane": "what Istio is",
+    "ImagesConfig.hub": "where Istio's images are",
+    "ImagesConfig.pull_policy": "Kubernetes' own",
+    "TuningConfig.debounce_endpoints": "istiod's own",
+    "TuningConfig.workload_entry_registration": "istiod's own",
+    "CertManagerTls.kind": "a form of words",
+    "PublicHostConfig.paths": "all of what is given",
+    "MirrorConfig.percent": "all of what is given",
+    "RateLimitConfig.scope": "the only one",
+    "AccessLogsConfig.enabled": "what is logged has its reasons",
+    "CollectorConfig.protocol": "a form of words",
+    "WasmConfig.pull_policy": "Kubernetes' own",
+    "EksClusterConfig.version": "the table of versions says it",
+    "AutoModeConfig.node_pools": "EKS's own",
+    "AwsNetworkConfig.s3_endpoint": "it costs nothing",
+    "FlowLogsConfig.enabled": "how long they are kept has its reason",
+    "LoadBalancerControllerConfig.version": "the newest that was known",
+    "CertManagerConfig.server": "where Let's Encrypt is",
+    "TransitGatewayConfig.first_asn": "where private numbers begin",
+    "PrivateCaConfig.key": "AWS's own",
+}
+"""Fields whose default needs no reason on the page, and why."""
+
+
+def test_every_key_with_a_value_of_its_own_when_left_out_has_its_reason_on_the_page() -> None:
+    given = {
+        f"{model.__name__}.{name}"
+        for model in reference.places()
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+        and field.default_factory is None
+        and (isinstance(field.default, ReplicasConfig | ResourcesConfig) or not isinstance(field.default, BaseModel))
+        and field.default not in (None, False, (), {}, ResourcesConfig().requests)
+    }
+    reasons = {field for fields in reference.REASONS.values() for field in fields}
+    assert given - reasons == set(NO_DECISIONS)
 
 
 # Examples.
@@ -214,10 +267,7 @@ def test_istio_takes_every_example(tmp_path: Path) -> None:
             for found in rendered(config, cluster.name):
                 manifest = found.manifest({})
                 unique[json.dumps(manifest, sort_keys=True)] = manifest
-    file = tmp_path / "all.yaml"
-    file.write_text(yaml.safe_dump_all(unique.values()))
-    done = istioctl("validate", "-f", str(file))
-    assert done.returncode == 0, done.stdout + done.stderr
+    validated(tmp_path / "all.yaml", unique.values())
     assert len(unique) > 100
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import Yaml, faults_of
+from tests.builders import Yaml, faults_of, host_of, stack_config
 from tests.services import PLAIN, services
+
+_WILDCARD = f"*.{host_of(245)}"
 
 CASES: list[tuple[str, Yaml, list[str]]] = [
     (
@@ -192,6 +194,24 @@ CASES: list[tuple[str, Yaml, list[str]]] = [
         ],
     ),
     (
+        "wildcard of 247 characters",
+        services(hosts=[_WILDCARD]),
+        [
+            'istio-mesh:services["exam/exam-service"].hosts[0]: the VirtualService of this host would have a name of '
+            "254 characters. The API server takes 253 at most (RFC 1123), and no request would reach the service by "
+            "it. Shorten it."
+        ],
+    ),
+    (
+        "wildcard of 247 characters with its paths",
+        services(hosts=[{"host": _WILDCARD, "paths": ["/a/*"]}]),
+        [
+            'istio-mesh:services["exam/exam-service"].hosts[0].host: the VirtualService of this host would have a name '
+            "of 254 characters. The API server takes 253 at most (RFC 1123), and no request would reach the service by "
+            "it. Shorten it."
+        ],
+    ),
+    (
         "a host of two services",
         services(hosts=["exam-platform.com"]),
         [
@@ -295,3 +315,10 @@ CASES: list[tuple[str, Yaml, list[str]]] = [
 @pytest.mark.parametrize(("said", "faults"), [pytest.param(c, f, id=i) for i, c, f in CASES])
 def test_a_fault_is_told_with_path_cause_consequence_and_cure(tmp_path: Path, said: Yaml, faults: list[str]) -> None:
     assert faults_of(tmp_path, {"services": said}) == faults
+
+
+def test_a_wildcard_as_long_as_can_be_is_taken(tmp_path: Path) -> None:
+    host = f"*.{host_of(244)}"
+    servers = [{"hosts": [host], "tls": {"existingSecret": "tls"}}]
+    said = {"exam/api": PLAIN | {"hosts": [host]}}
+    stack_config(tmp_path, services=said, gateways={"ingress": {"servers": servers}})

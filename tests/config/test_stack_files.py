@@ -1,8 +1,10 @@
 """The stack files in the repository, and their schema."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -121,6 +123,19 @@ def test_a_stack_file_is_valid_and_names_its_schema(
     monkeypatch.chdir(tmp_path)
 
     assert [str(fault) for fault in check(values)[1]] == []
+
+
+def test_the_whole_exam_platform_is_said_in_under_150_lines() -> None:
+    assert len((REPOSITORY / "Pulumi.local.yaml").read_text().splitlines()) < 150
+
+
+def test_what_the_readme_shows_of_the_services_is_a_part_of_the_local_stack() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    shown = re.findall(r"^```yaml\n(istio-mesh:services:\n)(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
+    assert len(shown) == 1
+    (key, services), local = shown[0], (REPOSITORY / "Pulumi.local.yaml").read_text()
+    assert indent(key, "  ") in local
+    assert indent(services, "  ") in local, "the block is of an older stack file"
 
 
 def test_a_chart_that_is_missing_from_the_folder_is_named(tmp_path: Path) -> None:

@@ -256,3 +256,16 @@ def test_a_long_proof_that_is_promised_and_left_out_is_not_proven(
     result, document = prove(pytester, LONG, "--promised", "C3,C4")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert verdicts(document) == {"C3": "proven", "C4": "not run"}
+
+
+def test_a_promise_by_a_long_proof_is_not_kept_by_a_quick_one(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FULL", "1")
+    result, document = prove(pytester, LONG, "--promised", "C3:long,C4:long")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert [(row["id"], row["verdict"]) for row in document["rows"]] == [
+        ("C3", "proven"),
+        ("C3", "not run"),
+        ("C4", "proven"),
+    ]

@@ -19,7 +19,9 @@ FOLDER = "tests/lab"
 def command(arguments: Sequence[str]) -> list[str]:
     """The arguments for pytest."""
     plugins = ["-p", "tests.lab.evidence", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"]
-    always = [*plugins, "-o", "addopts=", "--strict-markers", "-ra", "--tb=short"]
+    # A folder of its own: of those that sessions share pytest keeps three, and removes others that are still in use.
+    scratch = ["--basetemp", str(Paths().root / ".lab" / "proofs")]
+    always = [*plugins, *scratch, "-o", "addopts=", "--strict-markers", "-ra", "--tb=short"]
     paths = [word for word in arguments if word.startswith(FOLDER)]
     if paths or {"-k", "-m"}.intersection(arguments):
         return [*always, *arguments, *([] if paths else [FOLDER])]

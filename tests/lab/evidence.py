@@ -39,6 +39,7 @@ Figure = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 MARKER = "proof"
 LAST = "disruptive"
+CLOSING = "closing"
 LONG = "full"
 REASON_LIMIT = 400  # characters of a reason kept in a row; the whole is in pytest's own report
 NOTE_LIMIT = 240  # characters of figures and reason shown in the table; the evidence file has all of them
@@ -80,21 +81,27 @@ class Evidence:
         self.file = file
         self.promised = tuple(promised)
         self.rows: dict[str, Row] = {}
+        self.long: set[str] = set()
         self.versions: dict[str, str] = {}
         self.started = time.monotonic()
 
     def add(self, nodeid: str, row: str, title: str, *, long: bool = False) -> Row:
+        if long:
+            self.long.add(row)
         command = f"{'FULL=1 ' if long else ''}{_interpreter()} -m pytest {shlex.quote(nodeid)}"
         return self.rows.setdefault(nodeid, Row(id=row, title=title, command=command))
 
     def complete(self) -> list[Row]:
-        """The rows by id, with one ``not run`` row for each promise that no proof of this session stands for."""
+        """The rows by id, with one ``not run`` row for each promise that no proof of this session stands for.
+
+        A promise is a row's id, or ``C7:long``: by a long proof.
+        """
         rows = list(self.rows.values())
-        present = {row.id for row in rows}
+        present = {row.id for row in rows} | {f"{row}:long" for row in self.long}
         for missing in self.promised:
             if missing not in present:
                 reason = "no proof of this row was selected in this session"
-                rows.append(Row(id=missing, title="(no proof)", command="", reason=reason))
+                rows.append(Row(id=missing.partition(":")[0], title="(no proof)", command="", reason=reason))
         return sorted(rows, key=lambda row: row.id)
 
     def proven(self) -> bool:
@@ -176,6 +183,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{LAST}: runs after all other proofs, because it takes the mesh away for a while"
     )
+    config.addinivalue_line("markers", f"{CLOSING}: runs at the very end, on what all other proofs left behind")
     config.addinivalue_line("markers", f"{LONG}: runs with FULL=1 alone, because it takes minutes")
     file = config.getoption("evidence", None)
     promised = cast(str, config.getoption("promised", "") or "")
@@ -191,7 +199,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: item.get_closest_marker(LAST) is not None)
+    items.sort(key=lambda item: [item.get_closest_marker(marker) is not None for marker in (CLOSING, LAST)])
     for item in items:
         marker = item.get_closest_marker(MARKER)
         if marker is None:
@@ -271,6 +279,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     rows = evidence.complete()
     proven = sum(row.verdict == "proven" for row in rows)
     where = f", written to {evidence.file}" if evidence.file else ""
+    # Below the table, whole: of a run whose beginning is gone, the end says what went wrong.
+    for row in rows:
+        if row.verdict != "proven":
+            terminalreporter.write_line(f"{row.id} {row.verdict}: {row.title}: {row.reason}")
     terminalreporter.write_line(f"{proven} of {len(rows)} proven{where}")
 
 

@@ -34,9 +34,11 @@ PROMISED = (
 )
 
 PROMISED_IN_FULL = (
-    "C4",  # primary-remote
+    "C4:long",  # primary-remote
+    "C7:long",  # three regions running; the quick proof of its row previews them
 )
-"""Promised besides with FULL=1: what takes minutes, since the lab's mesh is taken away for another one."""
+"""Promised besides with FULL=1, each by a long proof: what takes minutes, since the lab's mesh is taken away for
+another one."""
 
 
 def in_full() -> bool:

@@ -176,20 +176,20 @@ def test_a_body_above_its_limit_is_refused(home: Site, engine: Engine, record: C
             with public(address, PUBLIC_API, timeout=20) as outside:
                 answer = outside.post("/health", content=_chunks(size) if chunked else b"a" * size)
             assert ("transfer-encoding" in answer.request.headers) is chunked
-            said = f"{size} bytes, {'chunked' if chunked else 'of a length said ahead'}: {answer.status_code}"
-            assert answer.status_code == expected, said
+            said = f"{size} bytes, {'chunked' if chunked else 'of a length said ahead'}"
+            assert answer.status_code == expected, f"{said}: {answer.status_code} {answer.text[:200]}"
             answers[str(expected)] += 1
     # From inside, and with another limit: it is the service's proxy that counts, and no other one's.
-    small = ByteSize.parse(engine.setting("services", f"{EXTENSIONS}/limited", "maxRequestBody")).bytes
+    small = ByteSize.parse(engine.setting("services", f"{EXTENSIONS}/small", "maxRequestBody")).bytes
     inside = {
         f"{service} {size - small:+d}": home.caller(EXTENSIONS, CLIENT)
         .get(url_of(service, EXTENSIONS), method="POST", data="a" * size)
         .status
-        for service in ("limited", "open")
+        for service in ("small", "open")
         for size in (small, small + 1)
     }
     record(limit=limit, answers=dict(answers), inside=inside)
-    assert inside == {"limited +0": 200, "limited +1": 413, "open +0": 200, "open +1": 200}
+    assert inside == {"small +0": 200, "small +1": 413, "open +0": 200, "open +1": 200}
 
 
 def _chunks(size: int) -> Iterator[bytes]:

@@ -23,9 +23,17 @@ from tests.lab.support.site import EXAM, INGRESS, SYSTEM, Site
 LEAST = 12  # secrets of two regions: root, two intermediates, four ingress keys with their authority, two tokens ...
 
 
-@pytest.fixture(scope="module")
-def secrets(sites: Mapping[str, Site], engine: Engine, paths: Paths) -> Sequence[Secret]:
-    """Each once, whatever it is called."""
+@pytest.fixture(scope="session")
+def known() -> dict[tuple[bytes, ...], Secret]:
+    """All secrets that were seen until now, each once: one that a later proof replaces stays a secret."""
+    return {}
+
+
+@pytest.fixture
+def secrets(
+    known: dict[tuple[bytes, ...], Secret], sites: Mapping[str, Site], engine: Engine, paths: Paths
+) -> Sequence[Secret]:
+    """Those of now and of before, each once, whatever it is called."""
     shown = json.loads(engine.pulumi("stack", "export", "--stack", engine.stack, "--show-secrets").out)
     found = [
         *(secret for site in sites.values() for secret in of_cluster(site)),
@@ -38,11 +46,11 @@ def secrets(sites: Mapping[str, Site], engine: Engine, paths: Paths) -> Sequence
             for name, issuer in copies.items()
             for key in issuer.private_keys()
         ]
-    each = {tuple(sorted(secret.needles())): secret for secret in reversed(found)}
-    return list(each.values())
+    known |= {tuple(sorted(secret.needles())): secret for secret in reversed(found)}
+    return list(known.values())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def exported(engine: Engine) -> str:
     return engine.pulumi("stack", "export", "--stack", engine.stack).out
 
@@ -140,22 +148,11 @@ def test_no_secret_is_in_plain_text(
             for workload in workloads:
                 text = site.kubectl.text("logs", "-n", namespace, workload, "--all-containers")
                 say(f"{site.name}-{namespace}-{workload.rpartition('/')[2]}.log", text)
-    rows = [asdict(row) for row in evidence_of(pytestconfig).complete()]
-    say("evidence-of-this-session.json", json.dumps(rows))
-
-    lab = paths.root / ".lab"
-    folders = {
-        "said": said,
-        "backend": lab / "pulumi",
-        "engine's logs": lab / "pulumi-home" / "logs",
-        "engine's events": engine.scratch,
-        **{f"logs of {name}": lab / "regions" / name / "log" for name in sites},
-    }
-    files = {name: sorted(path for path in folder.rglob("*") if path.is_file()) for name, folder in folders.items()}
-    files["evidence"] = [path for path in (paths.evidence,) if path.exists()]
+    say("evidence-of-this-session.json", _evidence(pytestconfig))
+    files = _written(paths, engine, sites, said)
     for name in ("stacks", "history", "backups"):
         assert any(f"/.pulumi/{name}/" in str(path) for path in files["backend"]), f"the search misses {name}"
-    assert all(files[name] for name in folders), {name: len(paths) for name, paths in files.items()}
+    assert all(files.values()), {name: len(paths) for name, paths in files.items()}
     searched = [path for paths in files.values() for path in paths]
     # Secrets that were replaced meanwhile are looked for by what all of their kind have in common.
     found = found_in(searched, [*secrets, *beginnings()], tmp_path)
@@ -168,7 +165,52 @@ def test_no_secret_is_in_plain_text(
         encrypted_values=wrappers(json.loads(exported)),
         found=len(found),
     )
-    assert not found, "\n".join(f"{Path(file).name}: {names}" for file, names in found.items())
+    assert not found, _told(found)
+
+
+@pytest.mark.closing
+@pytest.mark.proof("F5", "once all other proofs are over: none of what they made stands in what they left behind")
+def test_no_secret_is_left_behind(
+    sites: Mapping[str, Site],
+    secrets: Sequence[Secret],
+    exported: str,
+    engine: Engine,
+    paths: Paths,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    record: Callable[..., None],
+) -> None:
+    said = tmp_path / "said"
+    said.mkdir()
+    (said / "export.json").write_text(exported, encoding="utf-8")
+    (said / "evidence-of-this-session.json").write_text(_evidence(pytestconfig), encoding="utf-8")
+    files = _written(paths, engine, sites, said)
+    assert all(files.values()), {name: len(paths) for name, paths in files.items()}
+    found = found_in([path for paths in files.values() for path in paths], [*secrets, *beginnings()], tmp_path)
+    record(secrets=len(secrets), files={name: len(paths) for name, paths in files.items()}, found=len(found))
+    assert not found, _told(found)
+
+
+def _evidence(config: pytest.Config) -> str:
+    return json.dumps([asdict(row) for row in evidence_of(config).complete()])
+
+
+def _written(paths: Paths, engine: Engine, sites: Mapping[str, Site], said: Path) -> dict[str, list[Path]]:
+    """All files that the lab, the engine and the proofs have written where people look."""
+    lab = paths.root / ".lab"
+    folders = {
+        "said": said,
+        "backend": lab / "pulumi",
+        "engine's logs": lab / "pulumi-home" / "logs",
+        "engine's events": engine.scratch,
+        **{f"logs of {name}": lab / "regions" / name / "log" for name in sites},
+    }
+    files = {name: sorted(path for path in folder.rglob("*") if path.is_file()) for name, folder in folders.items()}
+    return {**files, "evidence": [paths.evidence]} if paths.evidence.exists() else files
+
+
+def _told(found: Mapping[str, Sequence[str]]) -> str:
+    return "\n".join(f"{Path(file).name}: {names}" for file, names in found.items())
 
 
 def _planted(value: bytes) -> dict[str, str]:

@@ -24,7 +24,8 @@ WORKLOADS = (CLIENT, "deploy/target")
 ARCHIVE = url_of("archive-service", EXAM)  # that one region alone has
 
 RATE = 150.0  # requests a second
-EXPORTED = 40.0  # seconds for spans to arrive: a proxy sends them after 5 s at the latest
+EXPORTED = 60.0  # seconds for spans to arrive: a proxy sends them after 5 s at the latest
+SETTLED = 7  # the same count so often, a second apart: every proxy has sent once more meanwhile
 WRITTEN = 15.0  # seconds for a line of the log to be readable
 
 
@@ -205,8 +206,12 @@ def _traced(home: Site, collectors: Sinks) -> int:
         # Each of the two proxies sends what it has when its own time is up: once both say the same, all has come.
         called, served = traces("client"), traces("target")
         assert called == served, f"the caller's proxy tells of {len(called)} traces, the target's of {len(served)}"
+        # Two parts may be the same by chance: once more, when each has sent again.
+        counted.append(len(called))
+        assert counted[-SETTLED:] == [len(called)] * SETTLED, f"still counting: {counted}"
         return called
 
+    counted: list[int] = []
     return len(wait_for(both_sides, deadline=EXPORTED, what="the same traces of both proxies", interval=1))
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from components.config.loading import check
-from lab.scale import deployed, processes, stacks
+from lab.scale import processes, stacks
 from tests.builders import stack
 
 
@@ -54,15 +54,6 @@ def test_a_written_stack_is_what_was_said(tmp_path: Path, monkeypatch: pytest.Mo
     assert written is not None
     assert meant is not None
     assert written.platform.services == meant.platform.services
-
-
-def test_all_that_is_deployed_has_a_namespace_of_the_benchs_own(tmp_path: Path) -> None:
-    objects = deployed.manifests(["r00", "r01"], generated(tmp_path, 50, 2))
-    own = {item["metadata"]["name"] for item in deployed.namespaces(objects["r00"])}
-    for found in objects.values():
-        assert {item["metadata"]["namespace"] for item in found} <= own
-        names = [(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
-        assert len(set(names)) == len(names)
 
 
 def test_a_command_is_measured_with_its_children(tmp_path: Path) -> None:

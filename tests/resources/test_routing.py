@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.resources.routing import mesh_spec, public_name, public_specs
+from components.naming import public_route
+from components.resources.routing import mesh_spec, public_specs
 from tests.builders import Yaml, stack_config
 from tests.services import PLAIN, services, the
 
@@ -243,8 +244,23 @@ def test_of_two_services_on_one_host_the_narrower_path_comes_first(tmp_path: Pat
         ("exam/api.default", [{"exact": "/status"}]),
         ("exam/v1.default", [{"exact": "/api/v1"}, {"prefix": "/api/v1/"}]),
         ("exam/exact.default", [{"exact": "/api"}]),
-        ("exam/api.default", [{"exact": "/api"}, {"prefix": "/api/"}]),
+        # Not `/api` itself, which the route before has whole.
+        ("exam/api.default", [{"prefix": "/api/"}]),
         ("exam/web.default", []),
+    ]
+
+
+def test_a_path_itself_stays_with_who_takes_only_some_of_its_requests_before(tmp_path: Path) -> None:
+    host = {"host": "exam-platform.com"}
+    premium = {"match": {"headers": {"user-type": "premium"}}, "timeout": "5s"}
+    exact = {"hosts": [{**host, "paths": ["/api"]}], "routes": [premium]}
+    spec = public(tmp_path, exact=exact, api={"hosts": [{**host, "paths": ["/api/*"]}], "routes": [premium]})
+    headers = {"headers": {"user-type": {"exact": "premium"}}}
+    assert [(found["name"], found["match"]) for found in spec["http"]] == [
+        ("exam/exact.route-0", [{"uri": {"exact": "/api"}, **headers}]),
+        ("exam/exact.default", [{"uri": {"exact": "/api"}}]),
+        ("exam/api.route-0", [{"uri": {"prefix": "/api/"}, **headers}]),
+        ("exam/api.default", [{"uri": {"prefix": "/api/"}}]),
     ]
 
 
@@ -284,8 +300,8 @@ def test_the_ingress_names_the_port_of_a_service_with_one_too(tmp_path: Path) ->
 
 
 def test_a_wildcards_name_is_none_of_a_host() -> None:
-    assert public_name("*.exam-platform.com") == "wildcard.exam-platform.com"
-    assert public_name("exam-platform.com") == "exam-platform.com"
+    assert public_route("*.exam-platform.com") == "wildcard.exam-platform.com"
+    assert public_route("exam-platform.com") == "exam-platform.com"
 
 
 def test_a_route_that_another_services_path_takes_is_left_out(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ What is told of a key is the docstring of its field, as in the JSON schema (sche
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from inspect import getdoc
@@ -15,8 +15,6 @@ from pydantic import BaseModel
 
 from components.config import defaults
 from components.config.faults import NAMESPACE
-from components.config.gateways import EastWestConfig, IngressConfig
-from components.config.mesh import IstiodConfig, ProxiesConfig
 from components.config.model import Model
 from components.config.reference.examples import Example, examples, stack
 from components.config.reference.made import MADE
@@ -43,6 +41,21 @@ COMMAND = "make reference"
 _NOTE = "<!-- Written by `make reference` from components/config and docs/examples: what is changed here is lost. -->"
 
 REASONS: Mapping[str, tuple[str, ...]] = {
+    "ISTIOD_REPLICAS": ("IstiodConfig.replicas",),
+    "ISTIOD_TARGET_CPU": ("IstiodConfig.target_cpu",),
+    "ISTIOD_RESOURCES": ("IstiodConfig.resources",),
+    "GATEWAY_REPLICAS": ("IngressConfig.replicas", "EastWestConfig.replicas"),
+    "GATEWAY_TARGET_CPU": ("IngressConfig.target_cpu", "EastWestConfig.target_cpu"),
+    "GATEWAY_RESOURCES": ("IngressConfig.resources", "EastWestConfig.resources"),
+    "PROXY_RESOURCES": ("ProxiesConfig.resources",),
+    "ROOT_LIFETIME": ("GeneratedRoot.lifetime",),
+    "INTERMEDIATE_LIFETIME": ("IntermediatesConfig.lifetime",),
+    "INTERMEDIATE_WARNING": ("IntermediatesConfig.warn_before",),
+    "WORKLOAD_LIFETIME": ("WorkloadCertificatesConfig.lifetime",),
+    "MAX_WORKLOAD_LIFETIME": ("WorkloadCertificatesConfig.max_lifetime",),
+    "GENERATED_TLS_LIFETIME": ("GeneratedTls.lifetime",),
+    "CALLERS": ("ServiceConfig.callers",),
+    "WASM_ON_FAILURE": ("WasmConfig.on_failure",),
     "TIMEOUT": ("ServiceConfig.timeout",),
     "STREAM_IDLE": ("ServiceConfig.idle_timeout",),
     "RETRY_ATTEMPTS": ("RetriesConfig.attempts",),
@@ -65,16 +78,19 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     "ABSENT": ("MetricTagConfig.absent",),
     "JWKS_REFRESH": ("TuningConfig.jwks_refresh",),
     "BLOCKED_JWKS_RANGES": ("TuningConfig.blocked_jwks_ranges",),
+    "VPC_PREFIX": ("AwsNetworkConfig.vpc_prefix",),
+    "NAT": ("AwsNetworkConfig.nat",),
+    "FLOW_LOGS_DAYS": ("FlowLogsConfig.retention_days",),
+    "CONTROL_PLANE_LOGS_DAYS": ("AwsLogsConfig.retention_days",),
+    "KEY_DELETION_DAYS": ("KeysConfig.deletion_window_days",),
+    "DELETION_PROTECTION": ("AwsConfig.deletion_protection",),
+    "ZONAL_SHIFT": ("AwsConfig.zonal_shift",),
+    "NODE_IMAGE": ("NodeGroupConfig.image",),
+    "NODE_DISK": ("NodeGroupConfig.disk_gib",),
+    "HEALTH_CHECK_INTERVAL": ("HealthCheckConfig.interval",),
+    "HEALTH_CHECK_FAILURES": ("HealthCheckConfig.failures",),
 }
 """The fields that a constant of defaults.py is the default of; the others cannot be set."""
-
-SIZES: Mapping[str, type[Model]] = {
-    "istiod": IstiodConfig,
-    "ingress gateway": IngressConfig,
-    "east-west gateway": EastWestConfig,
-    "proxy in each pod": ProxiesConfig,
-}
-"""The mesh's own pods and containers, by what a reader calls them."""
 
 
 @dataclass(frozen=True)
@@ -206,10 +222,13 @@ def _reason(model: type[BaseModel], name: str, default: str) -> str | None:
     if constant is None:
         return None
     value = yaml_of(getattr(defaults, constant))
-    said, _, rest = default.partition(",") if not default.startswith("`[") else (default, "", "")
+    section = next(section for section, constants in sections().items() if constant in constants)
+    if value == "[]":
+        # What none of them comes to is said in words.
+        return f"[{default}](defaults.md#{anchor(section)})"
+    said, _, rest = default.partition(",") if not default.startswith(("`[", "`{")) else (default, "", "")
     if said.replace("`", "") != value:
         raise ValueError(f"{model.__name__}.{name}: its default is said to be {default}, and {constant} is {value}")
-    section = next(section for section, constants in sections().items() if constant in constants)
     return f"[`{value}`](defaults.md#{anchor(section)})" + (f",{rest}" if rest else "")
 
 
@@ -290,7 +309,8 @@ def sections() -> Mapping[str, tuple[str, ...]]:
 def _defaults() -> Iterator[str]:
     yield from ("# Defaults and their reasons", "")
     yield from (
-        "What a stack gets that does not say it. Each is what an operator would otherwise learn from an incident.",
+        "What a stack gets that does not say it. Each is what an operator would otherwise learn from an incident. "
+        "Sizes are those of production; `Pulumi.local.yaml` has those of a small machine.",
         "",
     )
     wording = _wording("defaults")
@@ -310,36 +330,18 @@ def _defaults() -> Iterator[str]:
             )
         yield from _table(("Default", "Value", "Key", "Reason"), rows)
         yield ""
-    yield from ("## Sizes", "", "Sized for production; `Pulumi.local.yaml` has those of a small machine.", "")
-    yield from _table(
-        ("Of", "Pods", "Added above", "Requests: cpu, memory", "Limits: cpu, memory", "Keys"),
-        [
-            (
-                name,
-                _said(model, "replicas", lambda found: f"{found.min} to {found.max}"),
-                _said(model, "target_cpu", lambda found: f"{found} % of the requested cpu"),
-                _said(model, "resources", lambda found: f"{found.requests.cpu}, {found.requests.memory}"),
-                _said(model, "resources", lambda found: f"{found.limits.cpu}, {found.limits.memory}"),
-                wording.say(model),
-            )
-            for name, model in SIZES.items()
-        ],
-    )
 
 
 def _named(constant: str) -> str:
     """`MAX_RETRIES` as a reader has it."""
     words = constant.replace("_", " ").capitalize()
-    return words.replace("Tcp", "TCP").replace("Jwks", "JWKS").replace("jwks", "JWKS")
+    for word in ("TCP", "TLS", "JWKS", "istiod"):
+        words = re.sub(rf"\b{word}\b", word, words, flags=re.IGNORECASE)
+    return words
 
 
 def _sorted(value: Any) -> Any:
     return sorted(cast(frozenset[str], value)) if isinstance(value, frozenset) else value
-
-
-def _said(model: type[Model], name: str, say: Callable[[Any], str]) -> str:
-    field = model.model_fields.get(name)
-    return say(field.default) if field is not None else ""
 
 
 def _field(path: str) -> tuple[type[Model], str]:

@@ -268,6 +268,8 @@ def yaml_of(value: Any) -> str:
     if isinstance(value, dict):
         items = cast(dict[str, Any], value).items()
         return "{" + ", ".join(f"{key}: {yaml_of(item)}" for key, item in items) + "}"
+    if isinstance(value, BaseModel):
+        return _differs(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(yaml_of(item) for item in cast(list[Any], value)) + "]"
     return str(value)
