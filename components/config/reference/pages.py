@@ -335,7 +335,7 @@ def _defaults() -> Iterator[str]:
 def _named(constant: str) -> str:
     """`MAX_RETRIES` as a reader has it."""
     words = constant.replace("_", " ").capitalize()
-    for word in ("TCP", "TLS", "JWKS", "istiod"):
+    for word in ("TCP", "TLS", "JWKS", "NAT", "VPC", "istiod"):
         words = re.sub(rf"\b{word}\b", word, words, flags=re.IGNORECASE)
     return words
 
