@@ -12,7 +12,7 @@ import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 from pulumi.runtime import rpc
 
-from components.clusters.api import Identity, Unreachable, has_metrics, has_namespace, identify
+from components.clusters.api import Identity, Silent, Unreachable, has_metrics, has_namespace, identify
 from components.clusters.cluster import Access
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.support import kubernetes_minor, minor_text, support_of
@@ -107,8 +107,20 @@ def _ask(props: Properties, question: Callable[[str | None, str | None], Answer]
     except Unreachable as problem:
         raise _Refused(
             f"cluster `{cluster}` (context `{selected.context}` of {selected.source}): the API server at "
-            f"{selected.server} {problem.cause}. Nothing can be read from or made in it. {problem.cure}, and run again."
+            f"{selected.server} {problem.cause}. Nothing can be read from or made in it. {_cure(problem, props)}, and "
+            f"run again."
         ) from None
+
+
+def _cure(problem: Unreachable, props: Properties) -> str:
+    """Of a cluster that the stack makes itself nobody has to mend a kubeconfig."""
+    if not props.get("patience"):
+        return problem.cure
+    if isinstance(problem, Silent):
+        return "Deploy from where `istio-mesh:aws.deployFrom` says, or mend that: no way leads there from here"
+    if "(401)" in problem.cause or "(403)" in problem.cause:
+        return "Take the credentials of `istio-mesh:aws.deployFrom.principal`: no one else has all rights in it"
+    return problem.cure
 
 
 def _other_cluster(olds: Properties, news: Properties, identity: Identity) -> str | None:

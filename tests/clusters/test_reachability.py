@@ -10,7 +10,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from components.clusters import reachability
-from components.clusters.api import Identity, Unreachable
+from components.clusters.api import Identity, Silent, Unreachable
 from components.clusters.cluster import Access
 from components.clusters.reachability import Reachability, _ReachabilityProvider  # pyright: ignore[reportPrivateUsage]
 from tests import mocks
@@ -197,6 +197,28 @@ def test_a_cluster_that_has_just_been_made_is_given_time(
     assert result.failures == []
     assert result.inputs["kubernetes_version"] == "v1.35", "as it was asked for: a preview knows it"
     assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "cure"),
+    [
+        (
+            Silent("does not answer within 5 s", "Start the cluster"),
+            "Deploy from where `istio-mesh:aws.deployFrom` says, or mend that: no way leads there from here",
+        ),
+        (
+            Unreachable("refuses the credentials (401)", "Renew the kubeconfig's credentials"),
+            "Take the credentials of `istio-mesh:aws.deployFrom.principal`: no one else has all rights in it",
+        ),
+        (Unreachable("answers 503 to /version", "See its logs"), "See its logs"),
+    ],
+)
+def test_a_runner_in_the_wrong_place_is_told_where_it_has_to_be(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], problem: Unreachable, cure: str
+) -> None:
+    answering(monkeypatch, problem)
+    (reason,) = reasons({**properties, "patience": 0.0001})
+    assert reason.endswith(f"Nothing can be read from or made in it. {cure}, and run again.")
 
 
 def test_a_cluster_that_was_there_before_is_asked_once(
