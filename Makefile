@@ -13,7 +13,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor
+.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -72,7 +72,7 @@ prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long o
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
 	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
 
-generated: schema reference contract policy-reference ## What is made from the models and policies: run it when one has changed
+generated: schema reference contract policy-reference permissions cost ## What is made from the models and policies: run it when one has changed
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema
@@ -98,3 +98,9 @@ policy-reference: venv ## The page docs/policies.md, from the policies
 
 policy-package: venv ## The policy pack as an archive for other programs, in dist/
 	@$(RUN) -m policies.package dist
+
+permissions: venv ## The IAM policy of who deploys into AWS, from the types of resources
+	@$(RUN) -m components.clusters.permissions
+
+cost: venv ## What the stacks of AWS cost, from their files and the dated list of prices
+	@$(RUN) -m components.config.cost

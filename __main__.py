@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import outputs, registrations
-from components.clusters import primaries_first, provision
+from components.clusters import primaries_first, provision, public_name
 from components.config import load
 from components.mesh import ControlPlane, IstioSystem, MeshGateways, RemoteControlPlane
 from components.naming import child
@@ -40,7 +40,7 @@ clusters = provision(config)
 by_name = {cluster.name: cluster for cluster in clusters}
 regions = {cluster.name: cluster.region for cluster in clusters}
 
-authorities = Authorities("trust", config.trust, clusters=list(config.served), meshed=clusters)
+authorities = Authorities("trust", config.trust, clusters=list(config.served), meshed=clusters, account=config.account)
 certificates = IngressCertificates("ingress-certificates", config.gateways.ingress, mesh=mesh)
 
 control_planes: dict[str, IstioSystem] = {}
@@ -206,6 +206,8 @@ RemoteSecrets(
     gateways=cross_networks,
     tokens=tokens,
 )
+
+public_name(config, clusters=clusters, addresses={name: made.ingress_address for name, made in gateways.items()})
 
 outputs.export(config, clusters=clusters, authorities=authorities, certificates=certificates, gateways=gateways)
 

@@ -49,3 +49,30 @@ def common_labels(component: str, *, mesh_id: str) -> dict[str, str]:
         "app.kubernetes.io/component": component,
         "istio-mesh/mesh-id": mesh_id,
     }
+
+
+AWS_ROLE_NAME_LIMIT = 64
+"""Names of IAM roles, the shortest limit among what has a name made of a cluster's (IAM and STS quotas)."""
+
+AWS_TAG_VALUE_LIMIT = 256
+"""Values of tags (Tag naming limits of AWS)."""
+
+LONGEST_AWS_ROLE = "load-balancer-controller"
+"""The longest of the roles that a name in the account ends in."""
+
+
+def aws_name(mesh_id: str, environment: str, cluster: str, role: str | None = None) -> str:
+    """A name in the account, where roles are known by their name in all regions: `exam-prod-use1-nodes`."""
+    return "-".join(part for part in (mesh_id, environment, cluster, role) if part)
+
+
+def aws_tags(*, owner: str, environment: str, cost_centre: str, stack: str, region: str) -> dict[str, str]:
+    """Tags of everything that is made in AWS, beside its `Name`."""
+    return {
+        "owner": owner,
+        "environment": environment,
+        "costCentre": cost_centre,
+        "stack": stack,
+        "region": region,
+        "managed-by": PROJECT,
+    }

@@ -1,9 +1,10 @@
 """EKS: who reaches the API, what is logged, and for how long a version is kept up."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from ipaddress import ip_network
 
+from components.config.support import EKS_SUPPORTED
 from policies.catalogue import ADVISORY, MANDATORY, Finding, Setting, resource_policy
 from policies.resources import Subject
 from policies.unknowns import shown
@@ -12,14 +13,8 @@ CLUSTER = "aws:eks/cluster:Cluster"
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LOAD_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 
-END_OF_STANDARD_SUPPORT = {
-    "1.33": date(2026, 7, 29),
-    "1.34": date(2026, 12, 2),
-    "1.35": date(2027, 3, 27),
-    "1.36": None,
-}
-"""Of each Kubernetes minor that EKS has had of late; None where no day is published (docs.aws.amazon.com/eks: Amazon
-EKS Kubernetes release calendar)."""
+END_OF_STANDARD_SUPPORT = {row.version: row.end_of_support for row in EKS_SUPPORTED}
+"""Of each Kubernetes minor of EKS; None where no day is published."""
 
 _LOGS = ("api", "audit", "authenticator")
 

@@ -4,6 +4,7 @@ Values are plain dicts of the YAML's shape; `stack_config` and its like give the
 """
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -168,6 +169,24 @@ def _authority(
     return Pair(certificate.public_bytes(Encoding.PEM).decode(), pem)
 
 
+def sign_request(request: str, issuer: Pair, *, days: int) -> str:
+    """The certificate of an authority for workloads, as AWS Private CA makes it of a request."""
+    asked = x509.load_pem_x509_csr(request.encode())
+    begin = datetime.now(UTC) - timedelta(minutes=1)
+    builder = (
+        x509.CertificateBuilder(
+            x509.load_pem_x509_certificate(issuer.certificate.encode()).subject,
+            asked.subject,
+            asked.public_key(),
+            x509.random_serial_number(),
+        )
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    )
+    return builder.sign(load_key(issuer), hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
 def load_key(pair: Pair) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(pair.key.encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -203,3 +222,18 @@ def faults_of(folder: Path, changes: dict[str, Any], clusters: Sequence[str] = (
     for path, value in changes.items():
         put(values, path, value)
     return [str(fault).replace(str(folder), "FOLDER") for fault in check(values)[1]]
+
+
+def with_secrets(values: Yaml) -> Yaml:
+    """A stack with real certificates and keys for those that its file leaves out."""
+    values = json.loads(json.dumps(values))
+    for place, key in ((values["trust"], "root"), (values["trust"].get("rotation", {}), "next")):
+        if "provided" in place.get(key, {}):
+            root, names = authority(key), place[key]["provided"]["intermediates"]
+            made = {name: authority(name, issuer=root, path_length=0) for name in names}
+            place[key] = provided(root, **made)["root"]
+    for server in values["gateways"]["ingress"]["servers"]:
+        if "certificate" in server["tls"]:
+            pair = authority("server", ca=False, hosts=server["hosts"])
+            server["tls"] = {"certificate": pair.certificate, "privateKey": pair.key}
+    return values

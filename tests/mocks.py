@@ -10,7 +10,7 @@ import base64
 import contextvars
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +20,8 @@ from pulumi.output import Unknown
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
+
+from tests import builders
 
 DEADLINE = 30.0
 """Seconds after which a program that waits for itself is a failed test."""
@@ -212,12 +214,14 @@ def run(
     program: Callable[[], Any],
     *,
     config: Mapping[str, Any] | None = None,
+    secrets: Collection[str] = (),
     answers: Mapping[str, Outputs] | None = None,
     preview: bool = False,
     stacks: Mapping[str, Properties] | None = None,
     project: str = PROJECT,
 ) -> Recording:
-    """Runs a program to its end. `config` is the stack file's `config:` block without the namespace.
+    """Runs a program to its end. `config` is the stack file's `config:` block without the namespace; `secrets` names
+    the values of it that hold some.
 
     Raises whatever the program raises, from `apply` too.
     """
@@ -225,7 +229,10 @@ def run(
     logger = logging.Logger("pulumi-test", logging.DEBUG)
     logger.addHandler(_Handler(recording))
     engine = Engine(answers, preview=preview, stacks=stacks)
-    environment = {"PULUMI_CONFIG": json.dumps({f"{project}:{k}": _text(v) for k, v in (config or {}).items()})}
+    environment = {
+        "PULUMI_CONFIG": json.dumps({f"{project}:{k}": _text(v) for k, v in (config or {}).items()}),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps([f"{project}:{key}" for key in secrets]),
+    }
 
     def inside() -> None:
         # One loop for all: set_mocks makes futures, and they must belong to the loop in which the program runs.
@@ -327,7 +334,60 @@ def _release(args: mocks.MockResourceArgs) -> Properties:
     return {"status": {"status": "deployed", "name": inputs.get("name"), "namespace": inputs.get("namespace")}}
 
 
+def _eks_cluster(args: mocks.MockResourceArgs) -> Properties:
+    inputs = plain(args.inputs)
+    host = f"https://{args.name.upper()}.gr7.eks.amazonaws.com"
+    return {
+        "endpoint": host,
+        "certificateAuthority": {"data": base64.b64encode(f"ca-of-{args.name}".encode()).decode()},
+        "identities": [{"oidcs": [{"issuer": f"https://oidc.eks.amazonaws.com/id/{args.name.upper()}"}]}],
+        "vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": f"{args.name}-group"},
+    }
+
+
+def _arn(args: mocks.MockResourceArgs) -> Properties:
+    return {"arn": f"arn:aws:test:::{args.name}"}
+
+
+def _key(args: mocks.MockResourceArgs) -> Properties:
+    return {**_arn(args), "keyId": f"{args.name}-key"}
+
+
+def public_ip(name: str) -> str:
+    """The address that an elastic IP of that logical name has here."""
+    return f"198.51.100.{sum(name.encode()) % 250 + 1}"
+
+
+def _address(args: mocks.MockResourceArgs) -> Properties:
+    return {"publicIp": public_ip(args.name)}
+
+
+def _signed(args: mocks.MockResourceArgs) -> Properties:
+    """What AWS Private CA would answer: its authority stands below a root."""
+    inputs = plain(args.inputs)
+    root = builders.authority("Private root")
+    authority = builders.authority("Private CA", issuer=root)
+    request = inputs["certificateSigningRequest"]
+    if not isinstance(request, str):
+        # In a preview it is not known.
+        return {"certificate": "", "certificateChain": ""}
+    return {
+        "certificate": builders.sign_request(request, authority, days=int(inputs["validity"]["value"])),
+        "certificateChain": authority.certificate + root.certificate,
+    }
+
+
 _ANSWERS: dict[str, Outputs] = {
+    "aws:acmpca/certificate:Certificate": _signed,
+    "aws:eks/cluster:Cluster": _eks_cluster,
+    "aws:cloudwatch/logGroup:LogGroup": _arn,
+    "aws:iam/role:Role": _arn,
+    "aws:kms/key:Key": _key,
+    "aws:ec2/eip:Eip": _address,
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda _: {"latestVersion": 3},
+    "aws:ec2transitgateway/transitGateway:TransitGateway": lambda args: {
+        "associationDefaultRouteTableId": f"{args.name}-routes"
+    },
     "kubernetes:core/v1:Service": _service,
     "kubernetes:core/v1:Secret": _secret,
     "pulumi-python:dynamic/istio-mesh:Reachability": _reachability,

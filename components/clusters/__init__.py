@@ -1,29 +1,71 @@
 """The clusters of the mesh: whatever a stack says of them comes out as the same `Cluster`."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 
 import pulumi
 
 from components.clusters.cluster import Cluster
 from components.clusters.existing import ExistingCluster
 from components.config import StackConfig
-from components.config.support import support_of
+from components.config.clusters import ClusterConfig
+from components.config.support import WARN_BEFORE, eks_support_of, support_of
 
-__all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision"]
+__all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision", "public_name"]
 
 
 def provision(config: StackConfig) -> tuple[Cluster, ...]:
-    """The stack's clusters, in the order of its file. Warns when Istio's own support of the version has ended."""
+    """The stack's clusters, in the order of its file. Warns of versions whose support has ended, or ends soon."""
+    today = datetime.now(UTC).date()
     support = support_of(config.mesh.version)
-    if support is not None and support.end_of_life is not None and support.end_of_life < datetime.now(UTC).date():
+    if support is not None and support.end_of_life is not None and support.end_of_life < today:
         pulumi.log.warn(
             f"Istio {support.istio} has had no fixes since {support.end_of_life}, the end of its life. "
             "Raise istio-mesh:mesh.version."
         )
+    if config.aws is not None:
+        # Not above: a stack of clusters that are there already needs nothing of AWS.
+        from components.clusters.eks import eks_clusters
+
+        for cluster in config.clusters:
+            warning = eks_warning(cluster, today)
+            if warning is not None:
+                pulumi.log.warn(warning)
+        name = config.gateways.ingress.name
+        zone_id = None if name is None else name.zone_id
+        return eks_clusters(
+            config.clusters, config.aws, mesh_id=config.mesh.id, mesh_version=config.mesh.version, zone_id=zone_id
+        )
+    sizes = (config.mesh.istiod.replicas, config.gateways.ingress.replicas, config.gateways.east_west.replicas)
+    autoscales = any(size.min < size.max for size in sizes)
     return tuple(
-        ExistingCluster(cluster.name, cluster, mesh_version=config.mesh.version).cluster for cluster in config.clusters
+        ExistingCluster(cluster.name, cluster, mesh_version=config.mesh.version, autoscales=autoscales).cluster
+        for cluster in config.clusters
     )
+
+
+def eks_warning(cluster: ClusterConfig, today: date) -> str | None:
+    """What to say of a version of EKS whose standard support has ended, or ends within WARN_BEFORE; else None."""
+    row = None if cluster.eks is None else eks_support_of(cluster.eks.version)
+    if row is None or row.end_of_support is None or row.end_of_support - today > WARN_BEFORE:
+        return None
+    ends = "ended" if row.end_of_support < today else "ends"
+    return (
+        f"EKS {row.version} of cluster `{cluster.name}`: its standard support {ends} on {row.end_of_support}. From "
+        "then on EKS raises the version by itself, on a day of its own. Raise `eks.version` by one."
+    )
+
+
+def public_name(
+    config: StackConfig, *, clusters: Sequence[Cluster], addresses: Mapping[str, pulumi.Output[str]]
+) -> None:
+    """The stack's one public name over all regions, where it has one; `addresses` are the ingresses', by cluster."""
+    name = config.gateways.ingress.name
+    if name is not None:
+        from components.clusters.name import PublicName
+
+        hosts = [host for server in config.gateways.ingress.servers for host in server.hosts]
+        PublicName("public-name", name, hosts=hosts, clusters=clusters, addresses=addresses)
 
 
 def primaries_first(clusters: Iterable[Cluster]) -> list[Cluster]:

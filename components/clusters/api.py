@@ -64,6 +64,15 @@ def has_namespace(kubeconfig: str | None, context: str | None, name: str) -> boo
     return bool(connect(kubeconfig, context).get(f"/api/v1/namespaces?fieldSelector=metadata.name%3D{name}")["items"])
 
 
+def has_metrics(kubeconfig: str | None, context: str | None) -> bool:
+    """Whether it has figures of pods (metrics-server), which autoscalers ask for. Raises as `identify` does."""
+    try:
+        connect(kubeconfig, context).get("/apis/metrics.k8s.io/v1beta1")
+    except Missing:
+        return False
+    return True
+
+
 def connect(kubeconfig: str | None, context: str | None) -> "Connection":
     """The way to a cluster's API server. Raises Unreachable, or KubeconfigError where the kubeconfig is at fault."""
     selected = select(kubeconfig, context)

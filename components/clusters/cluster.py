@@ -1,20 +1,63 @@
 """What every later part of the program knows of a cluster, however it came to be."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+
+if TYPE_CHECKING:
+    # Clusters that are there already need nothing of AWS at run time.
+    from components.clusters.account import Place
 
 
 @dataclass(frozen=True)
 class Access:
     """A kubeconfig on the machine that runs the program: what `kubectl` would be given."""
 
-    kubeconfig: str | None
-    """Its path as the stack file has it; None for what kubectl takes."""
+    kubeconfig: pulumi.Input[str] | None
+    """Its path as the stack file has it, or all of its text; None for what kubectl takes."""
 
     context: str | None
     """Context in it; None for its current one."""
+
+    @property
+    def inputs(self) -> dict[str, pulumi.Input[str]]:
+        """The same as properties of a resource."""
+        return {
+            "kubeconfig": "" if self.kubeconfig is None else self.kubeconfig,
+            "context": self.context or "",
+        }
+
+
+@dataclass(frozen=True)
+class LoadBalancer:
+    """What a Service says to get the load balancer that it is meant to have."""
+
+    annotations: Mapping[str, str]
+
+    class_name: str | None = None
+    """Its `loadBalancerClass`; None where it has none."""
+
+    source_ranges: Sequence[pulumi.Input[str]] = ()
+    """Who reaches it; empty for its own default."""
+
+
+ANY_LOAD_BALANCER = LoadBalancer(annotations=MappingProxyType({}))
+"""Where a Service of that type gets one by itself."""
+
+
+@dataclass(frozen=True)
+class LoadBalancers:
+    """Those of a cluster's gateways."""
+
+    ingress: LoadBalancer = ANY_LOAD_BALANCER
+    """For requests from outside."""
+
+    east_west: LoadBalancer = ANY_LOAD_BALANCER
+    """For requests from other clusters."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +90,24 @@ class Cluster:
 
     ready: tuple[pulumi.Resource, ...] = ()
     """What has to be there before anything goes into the cluster and is not the provider's own dependency."""
+
+    balancers: LoadBalancers = LoadBalancers()
+    """The load balancers of its gateways."""
+
+    place: "Place | None" = None
+    """Where in AWS it was made: for this room alone."""
+
+    vpc_id: pulumi.Input[str] | None = None
+    """The AWS network that it is in; None elsewhere."""
+
+    subnet_ids: Sequence[pulumi.Input[str]] = ()
+    """Ids of the subnets that its nodes are in."""
+
+    oidc_issuer: pulumi.Input[str] | None = None
+    """Issuer of its service accounts' tokens, where others may be made to trust it."""
+
+    certificate_authority: pulumi.Input[str] | None = None
+    """With what its API server is verified, PEM in base64; None where only its kubeconfig says it."""
+
+    authentication: Mapping[str, pulumi.Input[str]] | None = None
+    """How its API server knows its users; None where only its kubeconfig says it."""

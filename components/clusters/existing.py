@@ -24,16 +24,20 @@ class ExistingCluster(pulumi.ComponentResource):
         config: ClusterConfig,
         *,
         mesh_version: str,
+        autoscales: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`autoscales`: whether autoscalers of pods come into it."""
         super().__init__(naming.type_token("clusters", "ExistingCluster"), name, None, opts)
         existing = config.existing
+        assert existing is not None  # only `provision` makes these, of clusters that have it
+        access = Access(existing.kubeconfig, existing.context)
         reachability = Reachability(
             naming.child(name, "reachability"),
             cluster=config.name,
-            kubeconfig=existing.kubeconfig,
-            context=existing.context,
+            access=access,
             istio_version=mesh_version,
+            autoscales=autoscales,
             opts=pulumi.ResourceOptions(parent=self),
         )
         provider = kubernetes.Provider(
@@ -55,7 +59,7 @@ class ExistingCluster(pulumi.ComponentResource):
             provider=provider,
             api_server=existing.server,
             kubernetes_version=reachability.kubernetes_version,
-            access=Access(existing.kubeconfig, existing.context),
+            access=access,
             primary=config.primary,
             ready=(reachability,),
         )

@@ -1,22 +1,32 @@
-"""The check, in every preview and `up`, that an existing cluster is there, lets us in, and is the one it was.
+"""The check, in every preview and `up`, that a cluster is there, lets us in, and is the one it was.
 
 Without it a cluster that is down shows as a warning and a failed resource somewhere in its middle, or, where the
 kubeconfig names another cluster by now, as a plan to make everything anew there.
 """
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
+from pulumi.runtime import rpc
 
-from components.clusters.api import Identity, Unreachable, has_namespace, identify
+from components.clusters.api import Identity, Silent, Unreachable, has_metrics, has_namespace, identify
+from components.clusters.cluster import Access
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.support import kubernetes_minor, minor_text, support_of
 from components.dynamic import Properties, Provider
 
 MESH_NAMESPACES = ("istio-system", "istio-ingress")
 """What this program makes for Istio in each cluster, and others do too."""
+
+PATIENCE = 90.0
+"""Seconds that a cluster which the stack has just made has for its first answer: access entries of EKS take a moment
+until the API server knows them."""
+
+INTERVAL = 2.0
+"""Seconds between two questions to a cluster that has just been made."""
 
 Answer = TypeVar("Answer")
 
@@ -26,19 +36,25 @@ _WHOLE = ""
 
 class _ReachabilityProvider(Provider):
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
+        if not _known(news["kubeconfig"]):
+            # The cluster is still to be made: nobody can be asked.
+            return CheckResult(news, [])
         try:
-            identity = _ask(news, identify)
+            identity = _first_answer(_olds, news)
             reason = (
                 _other_cluster(_olds, news, identity)
                 or _unsupported(news, identity)
                 or _other_minor(_olds, news)
                 or _foreign_mesh(_olds, news)
             )
+            if not reason:
+                _warn_of_metrics(news)
         except _Refused as refused:
             return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence)])
         if reason:
             return CheckResult(news, [CheckFailure(_WHOLE, reason)])
-        return CheckResult({**news, "uid": identity.uid, "kubernetes_version": identity.version}, [])
+        version = news["kubernetes_version"] or identity.version
+        return CheckResult({**news, "uid": identity.uid, "kubernetes_version": version}, [])
 
     def create(self, props: Properties) -> CreateResult:
         return CreateResult(props["uid"], dict(props))
@@ -52,8 +68,26 @@ class _ReachabilityProvider(Provider):
             identity = _ask(props, identify)
         except _Refused as refused:
             raise RuntimeError(refused.sentence) from None
-        fresh = {**props, "uid": identity.uid, "kubernetes_version": identity.version}
+        version = props["kubernetes_version"] if props.get("patience") else identity.version
+        fresh = {**props, "uid": identity.uid, "kubernetes_version": version}
         return ReadResult(id_, dict(fresh), {key: value for key, value in fresh.items() if key != "__provider"})
+
+
+def _known(kubeconfig: object) -> bool:
+    """In a preview the kubeconfig of a cluster that is still to be made is unknown: no text, or the engine's mark."""
+    return isinstance(kubeconfig, str) and kubeconfig != rpc.UNKNOWN
+
+
+def _first_answer(olds: Properties, news: Properties) -> Identity:
+    """Of a cluster that has just been made the first answers may be refusals: its rights take a while to arrive."""
+    ends = time.monotonic() + (0.0 if olds.get("uid") else float(news.get("patience") or 0))
+    while True:
+        try:
+            return _ask(news, identify)
+        except _Refused:
+            if time.monotonic() >= ends:
+                raise
+            time.sleep(INTERVAL)
 
 
 class _Refused(Exception):
@@ -73,8 +107,20 @@ def _ask(props: Properties, question: Callable[[str | None, str | None], Answer]
     except Unreachable as problem:
         raise _Refused(
             f"cluster `{cluster}` (context `{selected.context}` of {selected.source}): the API server at "
-            f"{selected.server} {problem.cause}. Nothing can be read from or made in it. {problem.cure}, and run again."
+            f"{selected.server} {problem.cause}. Nothing can be read from or made in it. {_cure(problem, props)}, and "
+            f"run again."
         ) from None
+
+
+def _cure(problem: Unreachable, props: Properties) -> str:
+    """Of a cluster that the stack makes itself nobody has to mend a kubeconfig."""
+    if not props.get("patience"):
+        return problem.cure
+    if isinstance(problem, Silent):
+        return "Deploy from where `istio-mesh:aws.deployFrom` says, or mend that: no way leads there from here"
+    if "(401)" in problem.cause or "(403)" in problem.cause:
+        return "Take the credentials of `istio-mesh:aws.deployFrom.principal`: no one else has all rights in it"
+    return problem.cure
 
 
 def _other_cluster(olds: Properties, news: Properties, identity: Identity) -> str | None:
@@ -86,6 +132,15 @@ def _other_cluster(olds: Properties, news: Properties, identity: Identity) -> st
         f"place. Name the former cluster; if it was rebuilt, run `pulumi refresh`, which forgets what was in it, and "
         f"run again."
     )
+
+
+def _warn_of_metrics(news: Properties) -> None:
+    if news.get("autoscales") and not _ask(news, has_metrics):
+        pulumi.log.warn(
+            f"cluster `{news['cluster']}` has no metrics-server, and the stack has autoscalers: they see no load, and "
+            f"the number of pods stays at its minimum. Install it, or fix the numbers (`replicas` with equal `min` and "
+            f"`max`)."
+        )
 
 
 def _unsupported(news: Properties, identity: Identity) -> str | None:
@@ -137,7 +192,7 @@ def _foreign_mesh(olds: Properties, news: Properties) -> str | None:
 
 
 class Reachability(Resource, module="istio-mesh", name="Reachability"):
-    """An existing cluster, asked anew in each preview and `up`. Fails in one sentence when it cannot be used."""
+    """A cluster, asked anew in each preview and `up`. Fails in one sentence when it cannot be used."""
 
     uid: pulumi.Output[str]
     """UID of its namespace kube-system."""
@@ -150,17 +205,21 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
         name: str,
         *,
         cluster: str,
-        kubeconfig: str | None,
-        context: str | None,
+        access: Access,
         istio_version: str,
+        made_as: str | None = None,
+        autoscales: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`made_as`: the Kubernetes version of a cluster that the stack makes itself, as in `v1.35`. It is given some
+        time for its first answer. `autoscales`: whether autoscalers of pods come into it, which need figures."""
         properties: Properties = {
             "cluster": cluster,
-            "kubeconfig": kubeconfig or "",
-            "context": context or "",
+            **access.inputs,
             "istio_version": istio_version,
             "uid": None,
-            "kubernetes_version": None,
+            "kubernetes_version": made_as,
+            **({} if made_as is None else {"patience": PATIENCE}),
+            **({"autoscales": True} if autoscales else {}),
         }
         super().__init__(_ReachabilityProvider(), name, properties, opts)

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from components.config.eks import EksClusterConfig
 from components.config.faults import Fault, invalid
 from components.config.kubeconfig import KubeconfigError, select
-from components.config.model import Model
+from components.config.model import Model, exactly_one
 from components.config.values import DnsLabel
 
 
@@ -63,7 +64,7 @@ class ClusterConfig(Model):
     """Unique; a DNS label. It is the cluster's name in Istio too."""
 
     region: Annotated[DnsLabel, Field(examples=["us-east-1"])]
-    """Where it stands, as its nodes' label `topology.kubernetes.io/region` says."""
+    """Where it stands, as its nodes' label `topology.kubernetes.io/region` says; with `eks` a region of AWS."""
 
     network: Annotated[DnsLabel, Field(examples=["use1"])] = Field(default_factory=lambda data: data.get("name", ""))
     """Istio network, unique; default: the cluster's name. Pods of different networks meet at east-west gateways."""
@@ -72,8 +73,21 @@ class ClusterConfig(Model):
     """The cluster whose control plane is this one's too, through its east-west gateway; this is then a remote cluster.
     Default: none, the cluster is a primary one with an istiod of its own."""
 
-    existing: Annotated[ExistingClusterConfig, Field(examples=[{"context": "use1"}])]
-    """How the cluster is reached."""
+    existing: Annotated[ExistingClusterConfig, Field(examples=[{"context": "use1"}])] | None = None
+    """A cluster that is there already, and how it is reached."""
+
+    eks: Annotated[EksClusterConfig, Field(examples=[{"slot": 0}])] | None = None
+    """A cluster that the stack makes in AWS."""
+
+    def faults(self) -> Iterator[Fault]:
+        yield from exactly_one(
+            self,
+            "existing",
+            "eks",
+            why="There would be no cluster, or two of one name",
+            cure="Write `existing: {context: ...}` for a cluster that is there, or `eks: {slot: 0}` for one that is "
+            "made here",
+        )
 
 
 ClustersConfig = Annotated[tuple[ClusterConfig, ...], Field(min_length=1)]
@@ -95,8 +109,9 @@ def cluster_faults(clusters: Sequence[tuple[int, ClusterConfig]]) -> Iterator[Fa
         "Istio would send requests to the other cluster's pod addresses, which are not reachable from here",
         "Give each cluster its own network, or leave it out: it is then the cluster's name",
     )
+    existing = [(index, cluster.existing) for index, cluster in clusters if cluster.existing is not None]
     yield from _twice(
-        [(index, "existing", _server(cluster)) for index, cluster in clusters],
+        [(index, "existing", select(found.kubeconfig, found.context).server) for index, found in existing],
         "Two control planes would fight over one cluster",
         "Name another context or file",
         shown="the cluster at",
@@ -105,7 +120,7 @@ def cluster_faults(clusters: Sequence[tuple[int, ClusterConfig]]) -> Iterator[Fa
         if not any(peer.primary is None and peer is not cluster for _, peer in clusters):
             # No istiod of another cluster reads it.
             continue
-        if _means_the_caller(urlsplit(cluster.existing.server).hostname or ""):
+        if cluster.existing is not None and _means_the_caller(urlsplit(cluster.existing.server).hostname or ""):
             yield Fault(
                 f"the API server of `{cluster.name}` is known as {cluster.existing.server}",
                 "That is the peers themselves when they use it, and they would see no endpoint of this cluster",
@@ -169,10 +184,6 @@ def _means_the_caller(host: str) -> bool:
     except ValueError:
         return host.rstrip(".") == "localhost"
     return address.is_loopback or address.is_unspecified
-
-
-def _server(cluster: ClusterConfig) -> str:
-    return select(cluster.existing.kubeconfig, cluster.existing.context).server
 
 
 def _twice(values: Sequence[tuple[int, str, str]], consequence: str, cure: str, shown: str = "") -> Iterator[Fault]:

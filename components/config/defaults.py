@@ -216,3 +216,39 @@ MAX_SAMPLING = 10
 
 WITHOUT_INJECTION = ("kube-*", "istio-system", "istio-ingress")
 """Namespaces of Kubernetes and of the mesh itself: their pods work without sidecars, and most not with them."""
+# AWS.
+
+VPC_PREFIX = 16
+"""Pods take addresses of the VPC: the largest one that AWS gives, since a VPC cannot grow in place."""
+
+NAT = "perZone"
+"""A zone that fails takes its gateway along: the pods of the other zones then still reach what is outside."""
+
+FLOW_LOGS_DAYS = 30
+"""Days that flow logs are kept: as long as an incident is usually looked into; they are the largest of the logs."""
+
+CONTROL_PLANE_LOGS_DAYS = 90
+"""Days that a control plane's logs are kept: the audit log among them tells who did what, which is asked for late."""
+
+KEY_DELETION_DAYS = 30
+"""Days in which a key that was deleted can be had back, the longest that AWS has: without it no backup of a cluster's
+Secrets can be read."""
+
+DELETION_PROTECTION = True
+"""A cluster is deleted by two steps, so that a wrong stack in a terminal is not enough."""
+
+ZONAL_SHIFT = True
+"""Traffic can be moved out of a zone that answers badly and is not down; it costs nothing until it is used."""
+
+NODE_IMAGE = "AL2023"
+"""Operating system of nodes: what EKS's own pages are about, with a shell for whoever has to look (by SSM)."""
+
+NODE_DISK = 50
+"""GiB of a node for images and logs. EKS's own 20 are full with a few large images, and pods are evicted then."""
+
+HEALTH_CHECK_INTERVAL = 30
+"""Seconds between two questions of a checker: Route 53 asks from many places, so that a region is asked every two
+seconds or so anyway; every ten seconds costs three times as much."""
+
+HEALTH_CHECK_FAILURES = 3
+"""Questions in a row without an answer: one that is lost on its way takes no region out."""

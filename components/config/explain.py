@@ -9,7 +9,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from components.config.faults import Fault, InvalidValue, Location, set_secret
+from components.config.faults import SET, SET_SECRET, Fault, InvalidValue, Location
+from components.config.pem import PemCertificate
 from components.config.stack import StackConfig
 
 _IGNORED = "It would be ignored, and the stack would not be what its file says"
@@ -68,7 +69,9 @@ def _absent(_: ErrorDetails, location: Location) -> Fault:
     example = field.examples[0] if field and field.examples else None
     meaning = (field.description or "").split(". ")[0].rstrip(".") if field else ""
     if field is not None and _bare(field.annotation) is SecretStr:
-        cure = f"Set it by `{set_secret(location)}`"
+        cure = f"Set it by `{SET_SECRET}`"
+    elif field is not None and _bare(field.annotation) is PemCertificate:
+        cure = f"Set it by `{SET}`"
     else:
         cure = f"Add it, as in `{key}: {_yaml(example)}`" if example is not None else "Add it"
     return Fault("it is missing", f"It has no default. {meaning}" if meaning else "It has no default", cure, location)

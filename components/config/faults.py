@@ -14,6 +14,12 @@ NAMESPACE = "istio-mesh"
 
 Location = tuple[str | int, ...]
 
+SET = "{set}"
+"""In a cure: the command by which a file becomes the value at the fault's own place."""
+
+SET_SECRET = "{set --secret}"
+"""The same for a value that is a secret."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -34,7 +40,10 @@ class Fault:
 
     @property
     def sentence(self) -> str:
-        parts = (self.what, self.consequence, self.cure)
+        cure = self.cure
+        if SET in cure or SET_SECRET in cure:
+            cure = cure.replace(SET_SECRET, set_secret(self.where)).replace(SET, set_plain(self.where))
+        parts = (self.what, self.consequence, cure)
         return " ".join(part if part.endswith("?") else f"{part}." for part in parts)
 
     def __str__(self) -> str:
@@ -72,6 +81,11 @@ def path_of(location: Location) -> str:
 def set_secret(location: Location) -> str:
     """The command by which a PEM file becomes the secret at `location`."""
     return f"pulumi config set --secret --path '{path_of(location)}' < key.pem"
+
+
+def set_plain(location: Location) -> str:
+    """The command by which a certificate in PEM becomes the value at `location`."""
+    return f"pulumi config set --path '{path_of(location)}' < certificate.pem"
 
 
 def _steps(location: Location) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.config import defaults
-from components.config.faults import Fault, InvalidValue
+from components.config.faults import SET, SET_SECRET, Fault, InvalidValue
 from components.config.model import Model, exactly_one
 from components.config.pem import PrivateKey, now, parse_chain
 from components.config.values import DnsLabel, DnsSubdomain, Duration, Host
@@ -53,7 +53,8 @@ class TlsConfig(Model):
     """A Secret of type kubernetes.io/tls that is in the ingress namespace already."""
 
     certificate: str | None = None
-    """The certificate and then its issuers in PEM; needs `privateKey`."""
+    """The certificate and then its issuers in PEM; needs `privateKey`. Left empty in a file that is shared, who uses it
+    is told how to set it."""
 
     private_key: PrivateKey | None = None
     """Key of the certificate; a secret."""
@@ -63,6 +64,9 @@ class TlsConfig(Model):
 
     def faults(self) -> Iterator[Fault]:
         sources = (self.generated, self.existing_secret, self.certificate, self.cert_manager)
+        if "certificate" in self.model_fields_set and all(source is None for source in sources):
+            yield from self._unset_faults()
+            return
         if self.private_key is not None and all(source is None for source in sources):
             yield Fault(
                 "there is a key and no certificate",
@@ -83,6 +87,22 @@ class TlsConfig(Model):
         if self.certificate is not None:
             yield from self._certificate_faults(self.certificate)
 
+    def _unset_faults(self) -> Iterator[Fault]:
+        """A file that is shared leaves them empty: whoever uses it sets his own."""
+        yield Fault(
+            "the certificate is not set",
+            "The gateway could not answer on 443",
+            f"Set it, with its issuers behind it, by `{SET}`",
+            ("certificate",),
+        )
+        if self.private_key is None:
+            yield Fault(
+                "the key of the certificate is not set",
+                "The gateway could not answer on 443",
+                f"Set it by `{SET_SECRET}`",
+                ("privateKey",),
+            )
+
     def _certificate_faults(self, text: str) -> Iterator[Fault]:
         try:
             leaf = parse_chain(text)[0]
@@ -93,8 +113,8 @@ class TlsConfig(Model):
             yield Fault(
                 "there is a certificate and no key",
                 "The gateway could not answer on 443",
-                "Add its key by `pulumi config set --secret --path`",
-                ("certificate",),
+                f"Set its key by `{SET_SECRET}`",
+                ("privateKey",),
             )
         elif not leaf.belongs_to(self.private_key):
             yield Fault(
@@ -149,6 +169,55 @@ class ServerConfig(Model):
             )
 
 
+class HealthCheckConfig(Model):
+    """How Route 53 sees whether a region answers: it asks the gateway there whether it is ready."""
+
+    interval: Literal[10, 30] = defaults.HEALTH_CHECK_INTERVAL
+    """Seconds between two questions of each checker; default 30. Every 10 seconds costs more."""
+
+    failures: Annotated[int, Field(ge=1, le=10)] = defaults.HEALTH_CHECK_FAILURES
+    """Questions without an answer in a row after which a region gets no more requests; default 3."""
+
+
+class FailoverConfig(Model):
+    """All requests go to one region, and to the other one while that does not answer."""
+
+    primary: Annotated[DnsLabel, Field(examples=["use1"])]
+    """The cluster that they go to."""
+
+
+class LatencyConfig(Model):
+    """Requests go to the region that is nearest to the caller, of those that answer."""
+
+
+class PublicNameConfig(Model):
+    """The public hosts as records of Route 53 over all regions: exactly one of `latency`, `failover`."""
+
+    zone: Annotated[Host, Field(examples=["exam-platform.com"])]
+    """Name of the hosted zone, which is there already. Every public host has to be in it."""
+
+    zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{7,31}$", examples=["Z0123456789ABCDEFGHIJ"])]
+    """Its id."""
+
+    latency: LatencyConfig | None = None
+    """Nearest region first."""
+
+    failover: FailoverConfig | None = None
+    """One region first; for two clusters."""
+
+    health_check: HealthCheckConfig = HealthCheckConfig()
+    """When a region is left out."""
+
+    def faults(self) -> Iterator[Fault]:
+        yield from exactly_one(
+            self,
+            "latency",
+            "failover",
+            why="Route 53 could not choose among the regions",
+            cure="Write `latency: {}`, or `failover` with its `primary`",
+        )
+
+
 class IngressConfig(Model):
     """The gateway of requests from outside, in every cluster. Default: sized for production."""
 
@@ -164,7 +233,11 @@ class IngressConfig(Model):
     servers: tuple[ServerConfig, ...] = ()
     """The public hosts that it serves; default: none."""
 
+    name: PublicNameConfig | None = None
+    """One public name over all regions, of clusters that the stack makes in AWS; default: none."""
+
     def faults(self) -> Iterator[Fault]:
+        yield from self._name_faults()
         seen: dict[str, int] = {}
         for index, server in enumerate(self.servers):
             for position, host in enumerate(server.hosts):
@@ -176,6 +249,20 @@ class IngressConfig(Model):
                         ("servers", index, "hosts", position),
                     )
                 seen.setdefault(host, index)
+
+    def _name_faults(self) -> Iterator[Fault]:
+        if self.name is None:
+            return
+        zone = self.name.zone
+        for index, server in enumerate(self.servers):
+            for position, host in enumerate(server.hosts):
+                if host != zone and not host.endswith(f".{zone}"):
+                    yield Fault(
+                        f"`{host}` is not in the zone {zone}",
+                        "It would have no record, and nobody would find it",
+                        "Take it out, or serve it from a stack with that zone",
+                        ("servers", index, "hosts", position),
+                    )
 
 
 class EastWestConfig(Model):

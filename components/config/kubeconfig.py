@@ -1,6 +1,7 @@
 """Reading a kubeconfig as kubectl does: which files, which context, which server, which user."""
 
 import base64
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -67,14 +68,17 @@ class KubeconfigError(Exception):
 
 
 def select(kubeconfig: str | None, context: str | None) -> Selected:
-    """Finds a context (default: the current one) in a file (default: as kubectl).
+    """Finds a context (default: the current one) in a file (default: as kubectl), or in a kubeconfig's own text.
 
     Raises KubeconfigError, which says what was found instead and never quotes a line of the file.
     """
     blamed = "context" if kubeconfig is None else "kubeconfig"
-    files = _files(kubeconfig)
-    source = kubeconfig or os.pathsep.join(str(file) for file in files)
-    documents = [_read(file, blamed) for file in files if kubeconfig is not None or file.is_file()]
+    if kubeconfig is not None and kubeconfig.startswith("{"):
+        source, documents = "the kubeconfig of the stack", [cast(Entry, json.loads(kubeconfig))]
+    else:
+        files = _files(kubeconfig)
+        source = kubeconfig or os.pathsep.join(str(file) for file in files)
+        documents = [_read(file, blamed) for file in files if kubeconfig is not None or file.is_file()]
     if not documents:
         raise KubeconfigError(
             blamed, f"there is no kubeconfig at {source}", "Set `kubeconfig`, or KUBECONFIG in the environment"

@@ -9,12 +9,15 @@ import pulumi.runtime
 from pydantic import TypeAdapter, ValidationError
 
 from components.config.access import IssuerConfig
+from components.config.aws import AwsConfig
+from components.config.aws_faults import aws_faults, name_faults
 from components.config.clusters import ClusterConfig, cluster_faults, primary_faults, remotes_of
 from components.config.egress import ExternalConfig, egress_faults
 from components.config.explain import explain, unknown
 from components.config.extensions import ExtensionsConfig
 from components.config.faults import NAMESPACE, ConfigError, Fault, Location, set_secret
 from components.config.gateways import GatewaysConfig
+from components.config.mesh import MeshConfig
 from components.config.pem import holds_key
 from components.config.protection import reference_faults
 from components.config.references import (
@@ -188,10 +191,21 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: boo
     if not isinstance(listed, list):
         return
     # Names as written: a cluster with a fault elsewhere is still a cluster of that name.
-    entries = (cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict))
+    entries = [cast(dict[str, Any], entry) for entry in cast(list[Any], listed) if isinstance(entry, dict)]
     names = [str(entry["name"]) for entry in entries if "name" in entry]
     yield from (fault.under(("clusters",)) for fault in primary_faults(numbered, names))
     clusters = [cluster for _, cluster in numbered]
+    aws, mesh = values.get("aws"), values.get("mesh")
+    yield from aws_faults(
+        numbered,
+        aws if isinstance(aws, AwsConfig) else None,
+        mesh if isinstance(mesh, MeshConfig) else None,
+        given="aws" in raw,
+        wanted=any("eks" in entry for entry in entries),
+    )
+    gateways = values.get("gateways")
+    if isinstance(gateways, GatewaysConfig):
+        yield from name_faults(gateways, clusters, names, aws if isinstance(aws, AwsConfig) else None)
     trust = values.get("trust")
     if isinstance(trust, TrustConfig):
         yield from (fault.under(("trust",)) for fault in provided_faults(trust, names, remotes_of(clusters)))

@@ -78,16 +78,16 @@ def _tag(value: str) -> str:
 
 
 class ChartsConfig(Model):
-    """Where Istio's Helm charts come from: exactly one source."""
+    """Where Helm charts come from: exactly one source."""
 
     folder: Annotated[str, Field(min_length=1, examples=[".lab/charts"])] | None = None
-    """A folder relative to the project with one of Istio's charts in each of its own, as of `helm pull --untar`."""
+    """A folder relative to the project with each chart in one of its own, as of `helm pull --untar`."""
 
     repository: Annotated[str, AfterValidator(_repository)] | None = None
-    """A Helm repository with the charts base, istiod, cni and gateway."""
+    """A Helm repository that has them."""
 
     oci: Annotated[str, AfterValidator(_oci)] | None = None
-    """An OCI registry path below which the charts base, istiod, cni and gateway lie."""
+    """An OCI registry path below which they lie."""
 
     def faults(self) -> Iterator[Fault]:
         yield from exactly_one(
@@ -196,7 +196,7 @@ class MeshConfig(Model):
     docs/reference/mesh.md."""
 
     charts: ChartsConfig = ChartsConfig(repository="https://istio-release.storage.googleapis.com/charts")
-    """Where the charts come from; default: Istio's public repository."""
+    """Where the charts base, istiod, cni and gateway come from; default: Istio's public repository."""
 
     images: ImagesConfig = ImagesConfig()
     """Where the images come from; default: docker.io/istio at the mesh's version."""

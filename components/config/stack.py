@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.config.access import IssuersConfig
+from components.config.aws import AwsConfig
 from components.config.clusters import ClustersConfig
 from components.config.declared import Declared
 from components.config.egress import EgressConfig
@@ -34,6 +35,9 @@ class StackConfig(Model):
 
     mesh: MeshConfig = Field()
     """The control plane."""
+
+    aws: AwsConfig | None = None
+    """What the clusters that the stack makes in AWS have in common; default: none, it makes no cluster."""
 
     gateways: GatewaysConfig = GatewaysConfig()
     """Where requests enter, and where they pass between networks."""
@@ -66,6 +70,11 @@ class StackConfig(Model):
 
     policies: PoliciesConfig = PoliciesConfig()
     """Exemptions from the policies that judge each preview, and their parameters."""
+
+    @property
+    def account(self) -> str | None:
+        """The AWS account that the stack makes its clusters in; None where it makes none."""
+        return None if self.aws is None else self.aws.account
 
     @cached_property
     def platform(self) -> Platform:

@@ -1,11 +1,12 @@
 """Which versions go together, and until when: the one table of it.
 
 Sources: istio.io/latest/docs/releases/supported-releases (Kubernetes ranges, ends of life) and, for 1.31, istioctl's
-own minimum. A date that is not yet published is None.
+own minimum; for EKS docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html (end of standard support). A
+date that is not yet published is None.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 Minor = tuple[int, int]
 
@@ -37,6 +38,39 @@ SUPPORTED = (
 
 DEFAULT_ISTIO = "1.31.0"
 """What a stack gets that names no version: the release that the proofs run on."""
+
+
+@dataclass(frozen=True)
+class EksSupport:
+    """One Kubernetes minor of EKS, and the day on which its standard support ends: EKS then raises it by itself."""
+
+    version: str
+    end_of_support: date | None
+
+    @property
+    def minor(self) -> Minor:
+        return kubernetes_minor(self.version)
+
+
+EKS_SUPPORTED = (
+    EksSupport("1.33", date(2026, 7, 29)),
+    EksSupport("1.34", date(2026, 12, 2)),
+    EksSupport("1.35", date(2027, 3, 27)),
+    EksSupport("1.36", None),
+)
+"""Versions of EKS, oldest first."""
+
+DEFAULT_EKS = "1.35"
+"""What a cluster gets that names no version."""
+
+
+WARN_BEFORE = timedelta(days=60)
+"""How long before the end of an EKS version's support each run tells of it."""
+
+
+def eks_support_of(version: str) -> EksSupport | None:
+    """The row of a version such as `1.35`; None when there is no such row."""
+    return next((row for row in EKS_SUPPORTED if row.version == version), None)
 
 
 def support_of(istio_version: str) -> Support | None:

@@ -1,16 +1,20 @@
 """`istio-mesh:trust`: the shared root, the clusters' intermediates, workload certificates, remote tokens."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from components.config import defaults
+from components.config.aws_values import AuthorityArn
 from components.config.faults import Fault, Location
 from components.config.model import Model, exactly_one
 from components.config.pem import PemCertificate, PrivateKey, now
 from components.config.rotation import NONE, STAGES, Phase, Stage, rotation_faults
 from components.config.values import DnsLabel, Duration, Generation, TrustDomain
+
+DAY = 86_400
+"""Seconds."""
 
 
 class GeneratedRoot(Model):
@@ -105,8 +109,23 @@ def _not_valid(certificate: PemCertificate, *where: str) -> Fault:
     )
 
 
+class PrivateCaConfig(Model):
+    """AWS Private CA, of the kind GENERAL_PURPOSE: it signs the intermediates. The root is the end of its chain."""
+
+    arn: AuthorityArn
+    """ARN of the authority, which is there already."""
+
+    key: Literal["RSA", "EC"] = "RSA"
+    """Kind of the authority's own key, which says how it signs; default RSA."""
+
+    @property
+    def signing_algorithm(self) -> str:
+        """As ACM PCA calls it."""
+        return f"SHA256WITH{'ECDSA' if self.key == 'EC' else 'RSA'}"
+
+
 class RootConfig(Model):
-    """Where the mesh's root of trust comes from: exactly one of the two."""
+    """Where the mesh's root of trust comes from: exactly one of the three."""
 
     generated: GeneratedRoot | None = None
     """Made by the stack and kept in its state as a secret."""
@@ -114,18 +133,24 @@ class RootConfig(Model):
     provided: ProvidedRoot | None = None
     """Kept offline; only intermediates enter the stack."""
 
+    private_ca: PrivateCaConfig | None = None
+    """Kept by AWS Private CA, which signs the intermediates."""
+
     def faults(self) -> Iterator[Fault]:
         yield from exactly_one(
             self,
             "generated",
             "provided",
+            "privateCa",
             why="The clusters would not know which root to trust",
-            cure="Write `generated: {}` for a root of the stack's own, or `provided` for an offline one",
+            cure="Write `generated: {}` for a root of the stack's own, `provided` for an offline one, or `privateCa` "
+            "for one of AWS",
         )
 
 
 class IntermediatesConfig(Model):
-    """The intermediates that the stack's own root signs, one for each cluster that has a control plane."""
+    """The intermediates that the stack's own root or AWS Private CA signs, one for each cluster that has a control
+    plane."""
 
     lifetime: Duration = defaults.INTERMEDIATE_LIFETIME
     """Validity of an intermediate; default 730d."""
@@ -256,6 +281,16 @@ class TrustConfig(Model):
                 yield from self._generated_faults(root.generated, workload, where)
             if root.provided is not None:
                 yield from self._provided_faults(root.provided, workload, where)
+            if root.private_ca is not None:
+                yield from self._private_ca_faults()
+                yield from self._workload_faults(workload)
+        if len(self.roots) > 1 and all(root.private_ca is not None for root in self.roots):
+            yield Fault(
+                "both roots are of AWS Private CA",
+                "The intermediates of the one would take the place of the other's before its root is trusted",
+                "Rotate to a generated or an offline root first, and from there to the other authority",
+                ("rotation", "next", "privateCa"),
+            )
         if all(root.provided is not None for root in self.roots):
             for key in sorted(self.intermediates.model_fields_set & {"lifetime", "generation"}):
                 yield Fault(
@@ -274,6 +309,20 @@ class TrustConfig(Model):
                 f"Shorten it or lengthen `{'.'.join(map(str, where))}.generated.lifetime`",
                 ("intermediates", "lifetime"),
             )
+        yield from self._workload_faults(workload)
+
+    def _private_ca_faults(self) -> Iterator[Fault]:
+        lifetime = self.intermediates.lifetime
+        if lifetime.seconds % DAY:
+            yield Fault(
+                f"the intermediates' lifetime ({lifetime}) is not one of whole days",
+                "AWS Private CA is asked for days",
+                "Write days, as in `730d`",
+                ("intermediates", "lifetime"),
+            )
+
+    def _workload_faults(self, workload: Duration) -> Iterator[Fault]:
+        intermediate = self.intermediates.lifetime
         if workload >= intermediate:
             yield Fault(
                 f"workload certificates may live for {workload}, the intermediates for {intermediate}",

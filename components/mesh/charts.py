@@ -6,7 +6,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.config.mesh import ChartsConfig, MeshConfig
+from components.charts import chart_arguments
+from components.config.mesh import MeshConfig
 
 TIMEOUT_SECONDS = 300
 """How long a release may take until all of its pods are ready."""
@@ -16,24 +17,6 @@ LOAD_BALANCER_TIMEOUT_SECONDS = 600
 
 KEPT_REVISIONS = 3
 """Former revisions of a release that Helm keeps in the cluster: enough to look at what changed."""
-
-
-def chart_arguments(charts: ChartsConfig, chart: str, version: str) -> dict[str, Any]:
-    """`chart`, and `version` or `repository_opts` where they apply, of a Helm release.
-
-    A chart in a folder has the version that is there: charts in Istio's source all say 1.0.0.
-    """
-    if charts.folder is not None:
-        # A path without a dot or slash in front would be taken for a repository's chart.
-        folder = charts.folder if charts.folder.startswith(("/", ".", "~")) else f"./{charts.folder}"
-        return {"chart": f"{folder.rstrip('/')}/{chart}"}
-    if charts.oci is not None:
-        return {"chart": f"{charts.oci}/{chart}", "version": version}
-    return {
-        "chart": chart,
-        "version": version,
-        "repository_opts": kubernetes.helm.v3.RepositoryOptsArgs(repo=charts.repository),
-    }
 
 
 def release(

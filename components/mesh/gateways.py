@@ -66,7 +66,11 @@ class MeshGateways(pulumi.ComponentResource):
             name=INGRESS_RELEASE,
             namespace=namespace.metadata["name"],
             values=values.ingress_values(
-                mesh, config.ingress, release=INGRESS_RELEASE, proxy=control_plane.proxy_digest
+                mesh,
+                config.ingress,
+                release=INGRESS_RELEASE,
+                proxy=control_plane.proxy_digest,
+                balancer=cluster.balancers.ingress,
             ),
             parent=self,
             provider=cluster.provider,
@@ -86,6 +90,7 @@ class MeshGateways(pulumi.ComponentResource):
                 proxy=control_plane.proxy_digest,
                 network=cluster.network,
                 serves_remotes=serves_remotes,
+                balancer=cluster.balancers.east_west,
             ),
             parent=self,
             provider=cluster.provider,

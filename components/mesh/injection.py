@@ -93,8 +93,7 @@ class Injection(Resource, module="istio-mesh", name="Injection"):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         properties: Properties = {
-            "kubeconfig": access.kubeconfig or "",
-            "context": access.context or "",
+            **access.inputs,
             "cluster": cluster,
             "primary": primary,
             "revision": revision,

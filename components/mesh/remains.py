@@ -65,5 +65,5 @@ class Remains(Resource, module="istio-mesh", name="Remains"):
     """Made before istiod and taken down after it: removes what istiod left in namespaces that are not ours."""
 
     def __init__(self, name: str, *, access: Access, opts: pulumi.ResourceOptions | None = None) -> None:
-        properties: Properties = {"kubeconfig": access.kubeconfig or "", "context": access.context or ""}
+        properties: Properties = {**access.inputs}
         super().__init__(_RemainsProvider(), name, properties, opts)

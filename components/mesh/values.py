@@ -15,6 +15,7 @@ from typing import Any
 
 import pulumi
 
+from components.clusters.cluster import ANY_LOAD_BALANCER, LoadBalancer
 from components.config.declared import NOTHING, Declared
 from components.config.defaults import EGRESS_MODE, PATH_NORMALIZATION
 from components.config.gateways import EastWestConfig, IngressConfig
@@ -171,19 +172,33 @@ def proxy_digest(mesh: MeshConfig, trust: TrustConfig, *, network: str) -> str:
     return hashlib.sha256(json.dumps(injected, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def ingress_values(mesh: MeshConfig, config: IngressConfig, *, release: str, proxy: str) -> Values:
+def ingress_values(
+    mesh: MeshConfig,
+    config: IngressConfig,
+    *,
+    release: str,
+    proxy: str,
+    balancer: LoadBalancer = ANY_LOAD_BALANCER,
+) -> Values:
     """Chart `gateway` for requests from outside, installed as `release`; `proxy` is a `proxy_digest`."""
-    return _gateway(mesh, config, release, proxy)
+    return _gateway(mesh, config, release, proxy, balancer)
 
 
 def east_west_values(
-    mesh: MeshConfig, config: EastWestConfig, *, release: str, proxy: str, network: str, serves_remotes: bool = False
+    mesh: MeshConfig,
+    config: EastWestConfig,
+    *,
+    release: str,
+    proxy: str,
+    network: str,
+    serves_remotes: bool = False,
+    balancer: LoadBalancer = ANY_LOAD_BALANCER,
 ) -> Values:
     """Chart `gateway` for requests from other networks, installed as `release`; `proxy` is a `proxy_digest`.
 
     `networkGateway` labels its Service for istiod, which reads the network's address from it, and opens 15443.
     """
-    values = _gateway(mesh, config, release, proxy)
+    values = _gateway(mesh, config, release, proxy, balancer)
     if not serves_remotes:
         return {**values, "networkGateway": network}
     # The same written out, because the chart's word for it takes no port more. An API server goes to a Service of type
@@ -319,7 +334,9 @@ def _extension_providers(mesh: MeshConfig, declared: Declared) -> list[Values]:
     return providers
 
 
-def _gateway(mesh: MeshConfig, config: IngressConfig | EastWestConfig, release: str, proxy: str) -> Values:
+def _gateway(
+    mesh: MeshConfig, config: IngressConfig | EastWestConfig, release: str, proxy: str, balancer: LoadBalancer
+) -> Values:
     replicas = config.replicas
     fixed = replicas.min == replicas.max
     values: Values = {
@@ -334,13 +351,22 @@ def _gateway(mesh: MeshConfig, config: IngressConfig | EastWestConfig, release: 
         "podAnnotations": {PROXY_ANNOTATION: proxy},
         "resources": resource_values(config.resources),
         "topologySpreadConstraints": _spread({"app": release}),
-        "service": {"type": "LoadBalancer"},
+        "service": {"type": "LoadBalancer", **_balancer(balancer)},
     }
     if fixed:
         values["replicaCount"] = replicas.min
     if replicas.min > 1:
         values["podDisruptionBudget"] = {"minAvailable": 1}
     return values
+
+
+def _balancer(balancer: LoadBalancer) -> Values:
+    said: Values = {
+        "annotations": dict(balancer.annotations),
+        "loadBalancerClass": balancer.class_name,
+        "loadBalancerSourceRanges": list(balancer.source_ranges),
+    }
+    return {key: value for key, value in said.items() if value}
 
 
 def _images(mesh: MeshConfig) -> Values:

@@ -3,17 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pulumi
 
 from components.clusters.cluster import Cluster
-from components.config.trust import GeneratedRoot, ProvidedRoot, RootConfig, TrustConfig
+from components.config.trust import GeneratedRoot, PrivateCaConfig, ProvidedRoot, RootConfig, TrustConfig
 from components.config.values import Duration
 from components.naming import child, type_token
 from components.trust import certificates
 from components.trust.generated import IntermediateCertificate, RootCertificate
 from components.trust.roots import GUIDE, RootBundle
 from components.trust.rotation import marked, reissues
+
+if TYPE_CHECKING:
+    from components.trust.private_ca import Signed
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Intermediate:
     """Its key; secret."""
 
     chain: pulumi.Output[str]
-    """What a workload shows between its own certificate and the root, which the receiver has: the authority alone."""
+    """What a workload shows between its own certificate and the root, which the receiver has: the authority, and those
+    that stand between it and the root."""
 
     root_certificates: pulumi.Output[str]
     """The roots that this cluster's workloads trust, as istiod is given them: see `rotation.marked`."""
@@ -48,6 +53,9 @@ class Root:
 
     made: RootCertificate | None = None
     """Where the stack has its key."""
+
+    signed: Mapping[str, "Signed"] | None = None
+    """Of AWS Private CA: the intermediates by cluster, since its key is nowhere else."""
 
 
 class Authorities(pulumi.ComponentResource):
@@ -71,11 +79,13 @@ class Authorities(pulumi.ComponentResource):
         *,
         clusters: Sequence[str],
         meshed: Sequence[Cluster] = (),
+        account: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`clusters` have a control plane, which signs; `meshed` are all whose proxies have a word in a rotation."""
+        """`clusters` have a control plane, which signs; `meshed` are all whose proxies have a word in a rotation;
+        `account` is that of AWS in which the stack makes its clusters, where it does."""
         super().__init__(type_token("trust", "Authorities"), name, None, opts)
-        roots = [self._root(name, config, root) for root in config.roots]
+        roots = [self._root(name, config, root, clusters, account) for root in config.roots]
         signer, signing = roots[config.stage.signs], config.roots[config.stage.signs]
         trusted = [roots[place].certificate for place in config.stage.trusts]
         self._bundle = RootBundle(
@@ -91,13 +101,19 @@ class Authorities(pulumi.ComponentResource):
         count = reissues(config.phase, config.stage, reissue)
         self._given_roots = self.root_certificates.apply(lambda bundle: marked(bundle, count))
         self._warn_of_root_end(config, signer.not_after)
-        if signing.provided is not None:
+        if signer.signed is not None:
+            self.intermediates = self._signed(config, signer, signer.signed)
+        elif signing.provided is not None:
             self.intermediates = self._provided(config, signing.provided, signer, clusters)
         else:
             self.intermediates = self._generated(name, config, signer, clusters)
         self.register_outputs({"rootCertificates": self.root_certificates})
 
-    def _root(self, name: str, config: TrustConfig, root: RootConfig) -> Root:
+    def _root(
+        self, name: str, config: TrustConfig, root: RootConfig, clusters: Sequence[str], account: str | None
+    ) -> Root:
+        if root.private_ca is not None:
+            return self._have_signed(name, config, root.private_ca, clusters, account)
         if root.provided is not None:
             given = root.provided.certificate
             return Root(pulumi.Output.from_input(given.pem), pulumi.Output.from_input(given.not_after.isoformat()))
@@ -131,6 +147,41 @@ class Authorities(pulumi.ComponentResource):
                 made.certificate, made.private_key, made.certificate, self._given_roots, made.not_after
             )
             self._warn_of_end(cluster, config, made.not_after, signer.not_after)
+            self._warn_of_lifetime(cluster, config, made.issued_lifetime)
+        return intermediates
+
+    def _have_signed(
+        self, name: str, config: TrustConfig, root: PrivateCaConfig, clusters: Sequence[str], account: str | None
+    ) -> Root:
+        """The root of an authority in AWS, which is known by what it signs. It signs before its root is trusted; what
+        it signed is used when the bundle is."""
+        # Not above: other roots need nothing of AWS.
+        from components.trust.private_ca import PrivateCa
+
+        authority = PrivateCa(
+            child(name, "private-ca"), root, account=account, opts=pulumi.ResourceOptions(parent=self)
+        )
+        signed = {
+            cluster: authority.sign(
+                child(name, f"intermediate-{cluster}"),
+                organization=config.trust_domain,
+                common_name=f"Intermediate CA {cluster}",
+                config=config.intermediates,
+            )
+            for cluster in clusters
+        }
+        # One authority signs them all: the chain of each ends in the same root.
+        certificate = next(iter(signed.values())).root
+        return Root(certificate, certificate.apply(_end), signed=signed)
+
+    def _signed(self, config: TrustConfig, signer: Root, signed: Mapping[str, "Signed"]) -> dict[str, Intermediate]:
+        intermediates: dict[str, Intermediate] = {}
+        for cluster, made in signed.items():
+            end = made.certificate.apply(_end)
+            intermediates[cluster] = Intermediate(
+                made.certificate, made.private_key, made.chain, self._given_roots, end
+            )
+            self._warn_of_end(cluster, config, end, signer.not_after)
             self._warn_of_lifetime(cluster, config, made.issued_lifetime)
         return intermediates
 
@@ -173,6 +224,10 @@ class Authorities(pulumi.ComponentResource):
                 pulumi.log.warn(text, resource=self)
 
         issued.apply(warn)
+
+
+def _end(certificate: str) -> str:
+    return certificates.not_after(certificate).isoformat()
 
 
 def end_warning(cluster: str, config: TrustConfig, *, end: datetime, root_end: datetime, now: datetime) -> str | None:

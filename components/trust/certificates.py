@@ -35,6 +35,14 @@ class KeyPair:
     private_key: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class SigningRequest:
+    """A request for a certificate, and the key that it is for, both PEM."""
+
+    request: str
+    private_key: str = field(repr=False)
+
+
 def make_root(*, organization: str, common_name: str, lifetime: timedelta, now: datetime) -> KeyPair:
     """A self-signed authority without a limit on what is below it.
 
@@ -57,6 +65,14 @@ def make_intermediate(
     builder = _builder(_name(organization, common_name), authority.subject, key, now, end)
     builder = builder.add_extension(_authority_key(authority), critical=False)
     return _signed(_as_authority(builder, path_length=0), key, signer)
+
+
+def make_request(*, organization: str, common_name: str) -> SigningRequest:
+    """A new key, and the request by which an authority elsewhere signs for it (PKCS#10, RFC 2986)."""
+    key = _new_key()
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name(organization, common_name))
+    pem = request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    return SigningRequest(pem, _private_pem(key))
 
 
 def make_server(
@@ -85,6 +101,16 @@ def not_after(certificate: str) -> datetime:
 def fingerprint(certificate: str) -> str:
     """SHA-256 of the first certificate in `certificate`, in lower-case hex: the same however its PEM is laid out."""
     return x509.load_pem_x509_certificate(certificate.encode()).fingerprint(hashes.SHA256()).hex()
+
+
+def split_chain(chain: str) -> tuple[str, str]:
+    """What stands between a certificate and its root, and the root, of an issuer's chain (PEM) that ends with it."""
+    *between, root = x509.load_pem_x509_certificates(chain.encode())
+    return "".join(_pem(found) for found in between), _pem(root)
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def bundle(certificates: Iterable[str]) -> str:
@@ -161,8 +187,12 @@ def _signed(
     certificate = builder.sign(signer, hashes.SHA256())
     return KeyPair(
         certificate=certificate.public_bytes(Encoding.PEM).decode(),
-        private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        private_key=_private_pem(key),
     )
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _load(pair: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

@@ -69,20 +69,7 @@ class _SignedProvider(Provider):
 
 class _IntermediateProvider(_SignedProvider):
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        before, wanted = int(_olds.get("generation", 0)), int(news["generation"])
-        if wanted >= before:
-            return CheckResult(news, [])
-        return CheckResult(
-            news,
-            [
-                CheckFailure(
-                    "generation",
-                    f"istio-mesh:trust.intermediates.generation: {wanted} is below {before}, which is in use. "
-                    f"A former certificate cannot be had back. Write {before} to keep the present one, "
-                    f"{before + 1} for a new one.",
-                )
-            ],
-        )
+        return CheckResult(news, refused_generation(_olds, news))
 
     def due(self, olds: Properties, news: Properties) -> bool:
         return int(news["generation"]) > int(olds["generation"])
@@ -112,6 +99,21 @@ class _ServerProvider(_SignedProvider):
             lifetime=_seconds(props),
             now=now,
         )
+
+
+def refused_generation(olds: Properties, news: Properties) -> list[CheckFailure]:
+    """A failure where the generation of intermediates is lowered."""
+    before, wanted = int(olds.get("generation", 0)), int(news["generation"])
+    if wanted >= before:
+        return []
+    return [
+        CheckFailure(
+            "generation",
+            f"istio-mesh:trust.intermediates.generation: {wanted} is below {before}, which is in use. "
+            f"A former certificate cannot be had back. Write {before} to keep the present one, "
+            f"{before + 1} for a new one.",
+        )
+    ]
 
 
 def _seconds(props: Properties) -> timedelta:

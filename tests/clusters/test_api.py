@@ -1,14 +1,25 @@
 """Asking an API server who it is, over real TLS."""
 
+import json
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.clusters import api
-from components.clusters.api import Identity, Missing, Silent, Unreachable, connect, has_namespace, identify
+from components.clusters.api import (
+    Identity,
+    Missing,
+    Silent,
+    Unreachable,
+    connect,
+    has_metrics,
+    has_namespace,
+    identify,
+)
 from tests.builders import authority
 from tests.clusters.conftest import TOKEN, ApiServer, kubeconfig
 
@@ -34,6 +45,19 @@ def test_it_says_whether_there_is_a_namespace(api_server: ApiServer, tmp_path: P
     assert not has_namespace(path, "use1", "istio-system")
     api_server.namespaces["istio-system"] = {}
     assert has_namespace(path, "use1", "istio-system")
+
+
+def test_it_says_whether_there_are_figures_of_pods(api_server: ApiServer, tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, api_server.address, {"token": TOKEN})
+    assert has_metrics(path, "use1")
+    api_server.answers["/apis/metrics.k8s.io/v1beta1"] = 404
+    assert not has_metrics(path, "use1")
+
+
+def test_a_kubeconfig_may_be_given_as_its_text(api_server: ApiServer, tmp_path: Path) -> None:
+    """Of a cluster that the stack makes there is no file."""
+    text = Path(kubeconfig(tmp_path, api_server.address, {"token": TOKEN})).read_text()
+    assert identify(json.dumps({**yaml.safe_load(text), "current-context": "use1"}), None).uid == "d2fcc802"
 
 
 def test_a_token_may_come_from_a_file(api_server: ApiServer, tmp_path: Path) -> None:

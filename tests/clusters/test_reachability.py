@@ -7,9 +7,11 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import rpc
 
 from components.clusters import reachability
-from components.clusters.api import Identity, Unreachable
+from components.clusters.api import Identity, Silent, Unreachable
+from components.clusters.cluster import Access
 from components.clusters.reachability import Reachability, _ReachabilityProvider  # pyright: ignore[reportPrivateUsage]
 from tests import mocks
 from tests.builders import write_kubeconfig
@@ -18,7 +20,13 @@ from tests.builders import write_kubeconfig
 @pytest.fixture
 def properties(tmp_path: Path) -> dict[str, Any]:
     path = write_kubeconfig(tmp_path, "use1")
-    return {"cluster": "use1", "kubeconfig": str(path), "context": "use1", "istio_version": "1.31.0"}
+    return {
+        "cluster": "use1",
+        "kubeconfig": str(path),
+        "context": "use1",
+        "istio_version": "1.31.0",
+        "kubernetes_version": None,
+    }
 
 
 def answering(
@@ -154,11 +162,97 @@ def test_a_refresh_of_a_cluster_that_is_down_fails_in_one_sentence(
         _ReachabilityProvider().read("uid-1", properties)
 
 
+def test_a_cluster_that_is_still_to_be_made_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """As in the first preview of a stack that makes its clusters itself."""
+
+    def nobody(*_: object) -> Identity:
+        raise AssertionError("there is nobody to ask")
+
+    monkeypatch.setattr(reachability, "identify", nobody)
+    for unknown in (rpc.UNKNOWN, None):
+        asked = {**properties, "kubeconfig": unknown}
+        assert _ReachabilityProvider().check({}, asked).failures == []
+
+
+def test_a_cluster_that_has_just_been_made_is_given_time(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """EKS tells its API servers of rights after it has told us that it has them."""
+    answers: list[Identity | Unreachable] = [Unreachable("refuses the credentials (401)", "Renew them")] * 2
+    answers.append(Identity("v1.35.4", "uid-1"))
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+
+    def identify(*_: object) -> Identity:
+        answer = answers.pop(0)
+        if isinstance(answer, Unreachable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(reachability, "identify", identify)
+    monkeypatch.setattr(reachability, "INTERVAL", 0.001)
+    made = {**properties, "patience": 5.0, "kubernetes_version": "v1.35"}
+    result = _ReachabilityProvider().check({}, made)
+    assert result.failures == []
+    assert result.inputs["kubernetes_version"] == "v1.35", "as it was asked for: a preview knows it"
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "cure"),
+    [
+        (
+            Silent("does not answer within 5 s", "Start the cluster"),
+            "Deploy from where `istio-mesh:aws.deployFrom` says, or mend that: no way leads there from here",
+        ),
+        (
+            Unreachable("refuses the credentials (401)", "Renew the kubeconfig's credentials"),
+            "Take the credentials of `istio-mesh:aws.deployFrom.principal`: no one else has all rights in it",
+        ),
+        (Unreachable("answers 503 to /version", "See its logs"), "See its logs"),
+    ],
+)
+def test_a_runner_in_the_wrong_place_is_told_where_it_has_to_be(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], problem: Unreachable, cure: str
+) -> None:
+    answering(monkeypatch, problem)
+    (reason,) = reasons({**properties, "patience": 0.0001})
+    assert reason.endswith(f"Nothing can be read from or made in it. {cure}, and run again.")
+
+
+def test_a_cluster_that_was_there_before_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Unreachable("does not answer within 5 s", "Start it"))
+    monkeypatch.setattr(reachability, "INTERVAL", 3600.0)
+    olds = {**properties, "uid": "uid-1"}
+    assert len(reasons({**properties, "patience": 5.0}, olds)) == 1
+    assert len(reasons(properties)) == 1, "nor has one that others have made any time"
+
+
+def test_autoscalers_without_figures_are_warned_of(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    for autoscales, metrics, told in ((True, False, 1), (True, True, 0), (False, False, 0)):
+        warned.clear()
+        monkeypatch.setattr(reachability, "has_metrics", lambda *_, found=metrics: found)
+        assert reasons({**properties, "autoscales": autoscales}) == []
+        assert len(warned) == told
+    monkeypatch.setattr(reachability, "has_metrics", lambda *_: False)
+    reasons({**properties, "autoscales": True})
+    assert warned == [
+        "cluster `use1` has no metrics-server, and the stack has autoscalers: they see no load, and the number of pods "
+        "stays at its minimum. Install it, or fix the numbers (`replicas` with equal `min` and `max`)."
+    ]
+
+
 def test_the_state_names_the_provider_and_holds_no_code() -> None:
     """Or each change of the program's code would show as a change of the cluster."""
 
     def program() -> None:
-        Reachability("use1", cluster="use1", kubeconfig=None, context="use1", istio_version="1.31.0")
+        Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
 
     pickled = base64.b64decode(mocks.run(program).named("use1").inputs["__provider"])
     texts = [argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
@@ -167,7 +261,7 @@ def test_the_state_names_the_provider_and_holds_no_code() -> None:
 
 def test_in_a_preview_before_the_first_up_the_version_is_unknown() -> None:
     def program() -> None:
-        made = Reachability("use1", cluster="use1", kubeconfig=None, context="use1", istio_version="1.31.0")
+        made = Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
         pulumi.export("version", made.kubernetes_version)
 
     assert mocks.run(program, preview=True).unknown_outputs == {"version"}

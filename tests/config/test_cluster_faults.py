@@ -188,8 +188,9 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {"clusters.0.existing": ABSENT},
         [
             (
-                "istio-mesh:clusters[0].existing: it is missing. It has no default. How the cluster is reached. "
-                "Add it, as in `existing: {context: use1}`."
+                "istio-mesh:clusters[0]: exactly one of `existing`, `eks` is needed, and none of them is given. There "
+                "would be no cluster, or two of one name. Write `existing: {context: ...}` for a cluster that is "
+                "there, or `eks: {slot: 0}` for one that is made here."
             ),
         ],
     ),
@@ -208,8 +209,9 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {"clusters.0.existing": None},
         [
             (
-                "istio-mesh:clusters[0].existing: it is empty, not a map of keys and values. Nothing can be "
-                "made of it. Write `key: value` lines below it."
+                "istio-mesh:clusters[0]: exactly one of `existing`, `eks` is needed, and none of them is given. There "
+                "would be no cluster, or two of one name. Write `existing: {context: ...}` for a cluster that is "
+                "there, or `eks: {slot: 0}` for one that is made here."
             ),
         ],
     ),
@@ -288,7 +290,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
             ),
             (
                 "istio-mesh:clusters[1].zone: there is no key `zone`. It would be ignored, and the stack would "
-                "not be what its file says. Known here: `name`, `region`, `network`, `primary`, `existing`."
+                "not be what its file says. Known here: `name`, `region`, `network`, `primary`, `existing`, "
+                "`eks`."
             ),
         ],
     ),

@@ -188,8 +188,25 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         _servers(_server(certificate=_PAIR.certificate)),
         [
             (
-                "istio-mesh:gateways.ingress.servers[0].tls.certificate: there is a certificate and no key. The "
-                "gateway could not answer on 443. Add its key by `pulumi config set --secret --path`."
+                "istio-mesh:gateways.ingress.servers[0].tls.privateKey: there is a certificate and no key. The "
+                "gateway could not answer on 443. Set its key by `pulumi config set --secret --path "
+                "'istio-mesh:gateways.ingress.servers[0].tls.privateKey' < key.pem`."
+            ),
+        ],
+    ),
+    (
+        "a certificate that is still to be set",
+        _servers(_server(certificate=None)),
+        [
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.certificate: the certificate is not set. The gateway could "
+                "not answer on 443. Set it, with its issuers behind it, by `pulumi config set --path "
+                "'istio-mesh:gateways.ingress.servers[0].tls.certificate' < certificate.pem`."
+            ),
+            (
+                "istio-mesh:gateways.ingress.servers[0].tls.privateKey: the key of the certificate is not set. The "
+                "gateway could not answer on 443. Set it by `pulumi config set --secret --path "
+                "'istio-mesh:gateways.ingress.servers[0].tls.privateKey' < key.pem`."
             ),
         ],
     ),

@@ -25,7 +25,9 @@ def test_a_valid_stack_becomes_the_model(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     assert [cluster.name for cluster in config.clusters] == ["use1", "usw2"]
     assert [cluster.network for cluster in config.clusters] == ["use1", "usw2"], "the network is the name by default"
-    assert config.clusters[0].existing.server == "https://192.0.2.1:6443"
+    existing = config.clusters[0].existing
+    assert existing is not None
+    assert existing.server == "https://192.0.2.1:6443"
     assert config.mesh.version == "1.31.0"
     assert (config.mesh.revision, config.mesh.image_tag) == ("1-31", "1.31.0")
     assert config.security.permissive == ()

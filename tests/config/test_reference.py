@@ -22,7 +22,7 @@ from components.config.reference.wording import meaning_and_default
 from components.config.stack import StackConfig
 from components.config.workload import ReplicasConfig, ResourcesConfig
 from components.resources.objects import IstioObject
-from tests.builders import Yaml, authority, provided, write_kubeconfig
+from tests.builders import Yaml, with_secrets, write_kubeconfig
 from tests.istioctl import needs_istioctl, validated
 from tests.stacks import rendered
 
@@ -137,6 +137,14 @@ NO_DECISIONS = {
     "AccessLogsConfig.enabled": "what is logged has its reasons",
     "CollectorConfig.protocol": "a form of words",
     "WasmConfig.pull_policy": "Kubernetes' own",
+    "EksClusterConfig.version": "the table of versions says it",
+    "AutoModeConfig.node_pools": "EKS's own",
+    "AwsNetworkConfig.s3_endpoint": "it costs nothing",
+    "FlowLogsConfig.enabled": "how long they are kept has its reason",
+    "LoadBalancerControllerConfig.version": "the newest that was known",
+    "CertManagerConfig.server": "where Let's Encrypt is",
+    "TransitGatewayConfig.first_asn": "where private numbers begin",
+    "PrivateCaConfig.key": "AWS's own",
 }
 """Fields whose default needs no reason on the page, and why."""
 
@@ -174,21 +182,6 @@ def loaded(values: Yaml) -> StackConfig:
     assert [str(fault) for fault in faults] == []
     assert config is not None
     return config
-
-
-def with_secrets(values: Yaml) -> Yaml:
-    """With real certificates and keys for those that an example leaves out."""
-    values = json.loads(json.dumps(values))
-    for place, key in ((values["trust"], "root"), (values["trust"].get("rotation", {}), "next")):
-        if "provided" in place.get(key, {}):
-            root, names = authority(key), place[key]["provided"]["intermediates"]
-            made = {name: authority(name, issuer=root, path_length=0) for name in names}
-            place[key] = provided(root, **made)["root"]
-    for server in values["gateways"]["ingress"]["servers"]:
-        if "certificate" in server["tls"]:
-            pair = authority("server", ca=False, hosts=server["hosts"])
-            server["tls"] = {"certificate": pair.certificate, "privateKey": pair.key}
-    return values
 
 
 @each

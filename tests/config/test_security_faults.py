@@ -169,8 +169,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         [
             (
                 "istio-mesh:routing: there is no key `routing`. It would be ignored, and the stack would not be "
-                "what its file says. Known here: `clusters`, `trust`, `mesh`, `gateways`, `security`, `services`, "
-                "`serviceFiles`, `egress`, `issuers`, `telemetry`, `extensions`, `objects`, `policies`."
+                "what its file says. Known here: `clusters`, `trust`, `mesh`, `aws`, `gateways`, `security`, "
+                "`services`, `serviceFiles`, `egress`, `issuers`, `telemetry`, `extensions`, `objects`, `policies`."
             ),
         ],
     ),

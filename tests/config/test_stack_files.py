@@ -13,7 +13,7 @@ import yaml
 from components.config import schema
 from components.config.loading import check
 from components.config.mesh import CHARTS
-from tests.builders import faults_of, write_kubeconfig
+from tests.builders import Yaml, faults_of, with_secrets, write_kubeconfig
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -57,19 +57,66 @@ def maps(node: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
             yield from maps(item, (*place, key))
 
 
+def of_file(file: Path) -> Yaml:
+    written = yaml.safe_load(file.read_text())["config"]
+    return {key.removeprefix("istio-mesh:"): value for key, value in written.items()}
+
+
+@pytest.mark.parametrize(
+    ("stack", "unset"),
+    [
+        (
+            "staging",
+            [
+                ("trust.root.provided.certificate", "", "certificate.pem"),
+                ("trust.root.provided.intermediates.use1.certificate", "", "certificate.pem"),
+                ("trust.root.provided.intermediates.use1.privateKey", "--secret ", "key.pem"),
+                ("trust.root.provided.intermediates.usw2.certificate", "", "certificate.pem"),
+                ("trust.root.provided.intermediates.usw2.privateKey", "--secret ", "key.pem"),
+                ("gateways.ingress.servers[0].tls.certificate", "", "certificate.pem"),
+                ("gateways.ingress.servers[0].tls.privateKey", "--secret ", "key.pem"),
+            ],
+        ),
+        (
+            "prod",
+            [
+                ("gateways.ingress.servers[0].tls.certificate", "", "certificate.pem"),
+                ("gateways.ingress.servers[0].tls.privateKey", "--secret ", "key.pem"),
+            ],
+        ),
+    ],
+)
+def test_what_a_stack_of_aws_leaves_out_is_named_with_the_command_that_sets_it(
+    stack: str, unset: list[tuple[str, str, str]]
+) -> None:
+    faults = [str(fault) for fault in check(of_file(REPOSITORY / f"Pulumi.{stack}.yaml"))[1]]
+    assert len(faults) == len(unset), faults
+    for fault, (path, secret, content) in zip(faults, unset, strict=True):
+        assert fault.startswith(f"istio-mesh:{path}: ")
+        assert fault.endswith(f"by `pulumi config set {secret}--path 'istio-mesh:{path}' < {content}`.")
+
+
+@pytest.mark.parametrize("stack", ["staging", "prod"])
+def test_a_stack_of_aws_holds_no_secret_and_no_salt(stack: str) -> None:
+    text = (REPOSITORY / f"Pulumi.{stack}.yaml").read_text()
+    assert "PRIVATE KEY" not in text
+    assert "secure:" not in text
+    assert "encryptionsalt" not in text, "each who makes the stack has his own"
+
+
 @pytest.mark.parametrize("file", sorted(REPOSITORY.glob("Pulumi.*.yaml")), ids=lambda file: file.name)
 def test_a_stack_file_is_valid_and_names_its_schema(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = file.read_text()
     assert text.startswith("# yaml-language-server: $schema=schema/istio-mesh.schema.json\n")
-    values = {key.removeprefix("istio-mesh:"): value for key, value in yaml.safe_load(text)["config"].items()}
+    values = with_secrets(of_file(file))
     # What the lab makes at run time, where the file looks for it.
-    for cluster in values["clusters"]:
+    for cluster in [cluster for cluster in values["clusters"] if "existing" in cluster]:
         path = tmp_path / cluster["existing"]["kubeconfig"]
         path.parent.mkdir(exist_ok=True)
         write_kubeconfig(path.parent, cluster["name"], file=path.name, server=f"https://{cluster['name']}:6443")
-    for folder in CHARTS:
+    for folder in CHARTS if "charts" in values["mesh"] else ():
         chart = tmp_path / values["mesh"]["charts"]["folder"] / folder
         chart.mkdir(parents=True)
         (chart / "Chart.yaml").touch()

@@ -61,9 +61,10 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {"trust.root": {"generated": {}, "provided": {"certificate": _ROOT.certificate, "intermediates": {}}}},
         [
             (
-                "istio-mesh:trust.root: exactly one of `generated`, `provided` is needed, and both are given. "
-                "The clusters would not know which root to trust. Write `generated: {}` for a root of the "
-                "stack's own, or `provided` for an offline one."
+                "istio-mesh:trust.root: exactly one of `generated`, `provided`, `privateCa` is needed, and "
+                "`generated`, `provided` are given. The clusters would not know which root to trust. Write "
+                "`generated: {}` for a root of the stack's own, `provided` for an offline one, or `privateCa` for one "
+                "of AWS."
             ),
         ],
     ),
@@ -72,9 +73,9 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         {"trust.root": {}},
         [
             (
-                "istio-mesh:trust.root: exactly one of `generated`, `provided` is needed, and none of them is "
-                "given. The clusters would not know which root to trust. Write `generated: {}` for a root of "
-                "the stack's own, or `provided` for an offline one."
+                "istio-mesh:trust.root: exactly one of `generated`, `provided`, `privateCa` is needed, and none of "
+                "them is given. The clusters would not know which root to trust. Write `generated: {}` for a root of "
+                "the stack's own, `provided` for an offline one, or `privateCa` for one of AWS."
             ),
         ],
     ),

@@ -31,7 +31,7 @@ from components.config.reference.wording import (
     yaml_of,
 )
 from components.config.stack import StackConfig
-from components.config.support import SUPPORTED
+from components.config.support import EKS_SUPPORTED, SUPPORTED, WARN_BEFORE
 
 FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 
@@ -84,6 +84,17 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     "END_OF_SUPPORT": ("ParametersConfig.end_of_support",),
     "MAX_SAMPLING": ("ParametersConfig.max_sampling",),
     "WITHOUT_INJECTION": ("ParametersConfig.without_injection",),
+    "VPC_PREFIX": ("AwsNetworkConfig.vpc_prefix",),
+    "NAT": ("AwsNetworkConfig.nat",),
+    "FLOW_LOGS_DAYS": ("FlowLogsConfig.retention_days",),
+    "CONTROL_PLANE_LOGS_DAYS": ("AwsLogsConfig.retention_days",),
+    "KEY_DELETION_DAYS": ("KeysConfig.deletion_window_days",),
+    "DELETION_PROTECTION": ("AwsConfig.deletion_protection",),
+    "ZONAL_SHIFT": ("AwsConfig.zonal_shift",),
+    "NODE_IMAGE": ("NodeGroupConfig.image",),
+    "NODE_DISK": ("NodeGroupConfig.disk_gib",),
+    "HEALTH_CHECK_INTERVAL": ("HealthCheckConfig.interval",),
+    "HEALTH_CHECK_FAILURES": ("HealthCheckConfig.failures",),
 }
 """The fields that a constant of defaults.py is the default of; the others cannot be set."""
 
@@ -183,6 +194,8 @@ def _page(page: str) -> Iterator[str]:
         yield from _model(model, wording)
     if page == "mesh":
         yield from _supported()
+    if page == "clusters":
+        yield from _eks_supported()
 
 
 def _question(example: Example) -> str:
@@ -236,6 +249,19 @@ def _supported() -> Iterator[str]:
     yield from _table(
         ("Istio", "Kubernetes", "End of life"),
         [(row.istio, row.kubernetes_range, f"{row.end_of_life or 'not yet known'}") for row in SUPPORTED],
+    )
+
+
+def _eks_supported() -> Iterator[str]:
+    yield from ("", "## Versions of EKS", "")
+    yield from (
+        "A version that is not in this table is refused, and so is one that the mesh's Istio does not take. The end of "
+        f"its support is warned of from {WARN_BEFORE.days} days before on.",
+        "",
+    )
+    yield from _table(
+        ("EKS", "End of standard support"),
+        [(row.version, f"{row.end_of_support or 'not yet known'}") for row in EKS_SUPPORTED],
     )
 
 
@@ -315,7 +341,7 @@ def _defaults() -> Iterator[str]:
 def _named(constant: str) -> str:
     """`MAX_RETRIES` as a reader has it."""
     words = constant.replace("_", " ").capitalize()
-    for word in ("TCP", "TLS", "JWKS", "istiod"):
+    for word in ("TCP", "TLS", "JWKS", "NAT", "VPC", "istiod"):
         words = re.sub(rf"\b{word}\b", word, words, flags=re.IGNORECASE)
     return words
 

@@ -15,7 +15,20 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from components.config import access, names, pem, policies, routes, telemetry, traffic, values, workload
+from components.config import (
+    access,
+    aws,
+    aws_values,
+    eks,
+    names,
+    pem,
+    policies,
+    routes,
+    telemetry,
+    traffic,
+    values,
+    workload,
+)
 from components.config.model import Model
 
 
@@ -61,6 +74,16 @@ VALUES = (
     Value("tag", telemetry, "TagName"),
     Value("tag's value", telemetry, "TagValue", shown=False),
     Value("attribute", telemetry, "Attribute", shown=False),
+    Value("range of addresses", aws_values, "Range"),
+    Value("public range", aws_values, "PublicRange"),
+    Value("account number", aws_values, "AccountId", shown=False),
+    Value("principal", aws_values, "Principal"),
+    Value("policy", aws_values, "PolicyArn", shown=False),
+    Value("certificate authority", aws_values, "AuthorityArn", shown=False),
+    Value("region", aws, "RegionName", shown=False),
+    Value("value of a tag", aws, "TagValue", shown=False),
+    Value("instance type", eks, "InstanceType"),
+    Value("version of an add-on", eks, "AddonVersion", shown=False),
     Value("port", values, "Port", shown=False),
     Value("percent", workload, "Percent", shown=False),
     Value("percent", routes, "Share", shown=False),
@@ -80,6 +103,15 @@ _NAMED: Mapping[str, str] = {
     "GeneratedTls": "Generated certificate",
     "EastWestConfig": "East-west",
     "BlueGreenConfig": "Blue-green",
+    "AwsConfig": "AWS",
+    "AwsNetworkConfig": "AWS network",
+    "AwsTagsConfig": "AWS tags",
+    "AwsLogsConfig": "Control-plane logs",
+    "KeysConfig": "KMS keys",
+    "CertManagerConfig": "cert-manager",
+    "EksClusterConfig": "EKS cluster",
+    "ManagementVpcConfig": "Management VPC",
+    "PrivateCaConfig": "Private CA",
     "ExternalConfig": "External service",
     "WasmConfig": "Wasm module",
 }
