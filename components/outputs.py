@@ -103,7 +103,9 @@ def way_in(cluster: Cluster) -> dict[str, Any]:
         encoded: Any = getattr(cluster, "certificate_authority", None)
         authority = None if encoded is None else pulumi.Output.from_input(encoded).apply(decoded_authority)
         return {"certificateAuthority": authority, "authentication": said}
-    selected = select(cluster.access.kubeconfig, cluster.access.context)
+    kubeconfig = cluster.access.kubeconfig
+    assert kubeconfig is None or isinstance(kubeconfig, str), "a cluster whose kubeconfig is made says the way in"
+    selected = select(kubeconfig, cluster.access.context)
     return {"certificateAuthority": selected.authority, "authentication": {"kind": selected.authentication}}
 
 

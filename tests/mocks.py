@@ -339,7 +339,7 @@ def _eks_cluster(args: mocks.MockResourceArgs) -> Properties:
     host = f"https://{args.name.upper()}.gr7.eks.amazonaws.com"
     return {
         "endpoint": host,
-        "certificateAuthority": {"data": base64.b64encode(f"ca-of-{args.name}".encode()).decode()},
+        "certificateAuthority": {"data": base64.b64encode(builders.authority(args.name).certificate.encode()).decode()},
         "identities": [{"oidcs": [{"issuer": f"https://oidc.eks.amazonaws.com/id/{args.name.upper()}"}]}],
         "vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": f"{args.name}-group"},
     }

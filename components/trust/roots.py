@@ -151,6 +151,5 @@ class RootBundle(Resource, module="istio-mesh", name="RootBundle"):
         super().__init__(_RootBundleProvider(), name, inputs, opts)
 
 
-def _access(cluster: Cluster) -> Mapping[str, str]:
-    access = cluster.access
-    return {"name": cluster.name, "kubeconfig": access.kubeconfig or "", "context": access.context or ""}
+def _access(cluster: Cluster) -> Mapping[str, pulumi.Input[str]]:
+    return {"name": cluster.name, **cluster.access.inputs}
