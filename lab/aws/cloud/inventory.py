@@ -1,0 +1,61 @@
+"""What is in the account, counted: everything that somebody has made and that has not been deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from moto import backends
+from moto.core import DEFAULT_ACCOUNT_ID
+
+
+def backend(service: Any, region: str) -> Any:
+    """moto's tables of a service in a region."""
+    return backends.get_backend(service)[DEFAULT_ACCOUNT_ID][region]
+
+
+def regions(service: Any) -> list[str]:
+    """The regions in which somebody has called a service."""
+    return list(backends.get_backend(service)[DEFAULT_ACCOUNT_ID].keys())
+
+
+def inventory() -> dict[str, list[str]]:
+    """The ids of all that is there, by `service/kind/region`."""
+    found: dict[str, list[str]] = {}
+    for kind, region, id in _all():
+        found.setdefault(f"{kind}/{region}", []).append(id)
+    return {name: sorted(ids) for name, ids in sorted(found.items())}
+
+
+def _all() -> Iterator[tuple[str, str, str]]:
+    for region in regions("ec2"):
+        for kind, id in _ec2(backend("ec2", region)):
+            yield f"ec2/{kind}", region, id
+
+
+def _ec2(ec2: Any) -> Iterator[tuple[str, str]]:
+    # A region has a default VPC with its parts, before anybody has made anything (VPC user guide, default VPCs).
+    default = {each.id for each in ec2.vpcs.values() if each.is_default}
+    yield from (("vpc", each.id) for each in ec2.vpcs.values() if each.id not in default)
+    for subnets in ec2.subnets.values():
+        yield from (("subnet", each.id) for each in subnets.values() if each.vpc_id not in default)
+    yield from (("internet-gateway", each) for each in ec2.internet_gateways)
+    yield from (("nat-gateway", each.id) for each in ec2.nat_gateways.values() if each.state != "deleted")
+    yield from (("elastic-ip", each.allocation_id) for each in ec2.addresses)
+    for table in ec2.route_tables.values():
+        if table.vpc_id not in default:
+            yield "route-table", table.id
+    for vpc, groups in ec2.groups.items():
+        yield from (("security-group", each.id) for each in groups.values() if vpc not in default)
+    yield from (("network-interface", each) for each in ec2.enis)
+    yield from (("vpc-endpoint", each.id) for each in ec2.vpc_end_points.values() if each.state != "deleted")
+    yield from (("flow-log", each.id) for each in ec2.flow_logs.values())
+    yield from (("launch-template", each) for each in ec2.launch_templates)
+    dead = ("deleted", "rejected", "failed", "expired")
+    yield from (("vpc-peering", each.id) for each in ec2.vpc_pcxs.values() if each._status.code not in dead)
+    yield from (("transit-gateway", each.id) for each in ec2.transit_gateways.values() if each.state != "deleted")
+    yield from (
+        ("transit-gateway-attachment", each.id)
+        for each in ec2.transit_gateway_attachments.values()
+        if each.state not in dead
+    )
