@@ -7,12 +7,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 import botocore.session
+
+from lab.aws.cloud.rest_json import operation_of
 
 PATH = "/rehearsal/"
 """Requests below it are for the account itself."""
@@ -62,6 +63,7 @@ class Call:
     at: float = field(default_factory=time.time)
     status: int = 0
     error: str = ""
+    words: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def changes(self) -> bool:
@@ -95,23 +97,9 @@ def call_of(environ: Mapping[str, Any], body: bytes) -> Call | None:
         return Call(service, region, target.rpartition(".")[2])
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return Call(service, region, parse_qs(body.decode()).get("Action", [""])[0])
-    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    for verb, pattern, name in _routes(service):
-        if verb == method and pattern.fullmatch(path):
-            return Call(service, region, name)
-    return Call(service, region, f"{method} {path}")
-
-
-@cache
-def _routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
-    model = botocore.session.get_session().get_service_model(service)
-    found: list[tuple[str, re.Pattern[str], str]] = []
-    for name in model.operation_names:
-        http = model.operation_model(name).http
-        path = re.sub(r"\\\{\w+\\\+\\\}", "(.+)", re.escape(http["requestUri"].partition("?")[0]))
-        found.append((http["method"], re.compile(re.sub(r"\\\{\w+\\\}", "([^/]+)", path)), name))
-    # The one with the most words of its own first.
-    return sorted(found, key=lambda each: each[1].pattern.count("[^/]"))
+    method, path = environ["REQUEST_METHOD"], environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")[0]
+    name, words = operation_of(service, method, path)
+    return Call(service, region, name or f"{method} {path}", words=words)
 
 
 def answer(fault: Fault, service: str) -> tuple[int, str, bytes]:

@@ -31,6 +31,27 @@ def _all() -> Iterator[tuple[str, str, str]]:
     for region in regions("ec2"):
         for kind, id in _ec2(backend("ec2", region)):
             yield f"ec2/{kind}", region, id
+    for region in regions("kms"):
+        for key in backend("kms", region).keys.values():
+            if key.key_manager == "CUSTOMER" and key.key_state != "PendingDeletion":
+                yield "kms/key", region, key.id
+            yield from (("kms/alias", region, each) for each in _aliases(backend("kms", region), key.id))
+    for region in regions("logs"):
+        yield from (("logs/group", region, each) for each in backend("logs", region).groups)
+    iam = backend("iam", "aws")
+    yield from (("iam/role", "global", each.name) for each in iam.roles.values())
+    yield from (("iam/oidc-provider", "global", each) for each in iam.open_id_providers)
+    yield from (("route53/health-check", "global", each) for each in backend("route53", "aws").health_checks)
+    for zone in backend("route53", "aws").zones.values():
+        yield from (
+            ("route53/record", "global", f"{each.name} {each.type_} {each.set_identifier or ''}".strip())
+            for each in zone.rrsets
+            if each.type_ not in ("NS", "SOA")
+        )
+
+
+def _aliases(kms: Any, key: str) -> list[str]:
+    return sorted(kms.get_all_aliases().get(key, ()))
 
 
 def _ec2(ec2: Any) -> Iterator[tuple[str, str]]:

@@ -14,8 +14,10 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws.cloud import rules
 from lab.aws.cloud.around import CLOCK
-from lab.aws.cloud.control import PATH, Application, Control, answer, call_of
+from lab.aws.cloud.eks import state
+from lab.aws.cloud.control import PATH, Application, Call, Control, answer, call_of
 from lab.aws.cloud.orders import carry_out
+from lab.aws.cloud.rest_json import Refused, parameters, refusal
 
 
 class Account:
@@ -49,13 +51,26 @@ class Account:
                 statuses.append(int(line.split()[0]))
                 return (lambda _: None) if fault else start_response(line, headers, problem)
 
-            content = list(self._inner(environ, start))
+            if call and call.service == "eks":
+                content = _eks(call, environ.get("QUERY_STRING", ""), body, start)
+            else:
+                content = list(self._inner(environ, start))
             if call:
                 call.status = statuses[0] if statuses else 0
             if call and fault:
                 call.status, call.error = fault.status, fault.code
                 return _respond(start_response, *answer(fault, call.service))
             return content
+
+
+def _eks(call: Call, query: str, body: bytes, start_response: Callable[..., Any]) -> list[bytes]:
+    try:
+        given = parameters("eks", call.operation, call.words, query, body)
+        content = state.answer(call.operation, call.region, given)
+    except Refused as error:
+        call.error = error.code
+        return list(_respond(start_response, *refusal(error)))
+    return list(_respond(start_response, 200, "application/json", content))
 
 
 def _respond(start_response: Callable[..., Any], status: int, kind: str, body: bytes) -> Iterable[bytes]:
@@ -79,7 +94,7 @@ def serve(port: int = 0, pace: float = 0.0) -> tuple[BaseWSGIServer, Account]:
         pace: What a second of AWS takes; 0: nothing takes time.
     """
     CLOCK.pace = pace
-    rules.install()
+    rules.prepare()
     account = Account(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", port, account, threaded=True, request_handler=Quiet)
     return server, account

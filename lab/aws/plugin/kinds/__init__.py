@@ -1,3 +1,8 @@
 """The resource types, a module per concern. Importing this registers all of them."""
 
+from lab.aws.plugin.kinds import eks as eks
+from lab.aws.plugin.kinds import eks_parts as eks_parts
+from lab.aws.plugin.kinds import iam as iam
+from lab.aws.plugin.kinds import keys as keys
+from lab.aws.plugin.kinds import logs as logs
 from lab.aws.plugin.kinds import network as network

@@ -2,8 +2,9 @@
 resource. What has no entry is refused.
 
 Each type names the document that it was read from. `replace` are inputs whose change makes a new resource, `update`
-those that change in place (`a.b` is a part of an object). `sets` are lists without an order. `defaults` are what the
-real provider fills in. `autoname` is the input that gets a name where the program gives none.
+those that change in place (`a.b` is a part of an object). `sets` are lists without an order. `filled` are inputs that AWS
+fills in where the program says nothing: to leave them out is no change. `defaults` are what the real provider fills in.
+`autoname` is the input that gets a name where the program gives none.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Table(BaseModel):
     replace: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = Field(default_factory=dict)
     autoname: Autoname | None = None
 
