@@ -24,9 +24,7 @@ def around(cls: type, *names: str) -> Callable[[Callable[..., Any]], Callable[..
             original = getattr(cls, name)
             INSTALLED.setdefault(f"{cls.__name__}.{name}", original)
 
-            def guarded(
-                self: Any, *arguments: Any, _original: Callable[..., Any] = original, **named: Any
-            ) -> Any:
+            def guarded(self: Any, *arguments: Any, _original: Callable[..., Any] = original, **named: Any) -> Any:
                 return rule(functools.partial(_original, self), self, *arguments, **named)
 
             setattr(cls, name, functools.update_wrapper(guarded, original))

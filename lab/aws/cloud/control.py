@@ -15,9 +15,6 @@ import botocore.session
 
 from lab.aws.cloud.rest_json import operation_of
 
-PATH = "/rehearsal/"
-"""Requests below it are for the account itself."""
-
 
 @dataclass
 class Fault:
@@ -112,7 +109,9 @@ def answer(fault: Fault, service: str) -> tuple[int, str, bytes]:
     if protocol == "ec2":
         text = f"<Response><Errors><Error>{inside}</Error></Errors><RequestID>rehearsal</RequestID></Response>"
     else:
-        text = f"<ErrorResponse><Error><Type>Sender</Type>{inside}</Error><RequestId>rehearsal</RequestId></ErrorResponse>"
+        text = (
+            f"<ErrorResponse><Error><Type>Sender</Type>{inside}</Error><RequestId>rehearsal</RequestId></ErrorResponse>"
+        )
     return fault.status, "text/xml", text.encode()
 
 

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from moto import backends
-from moto.core import DEFAULT_ACCOUNT_ID
-
-
-def backend(service: Any, region: str) -> Any:
-    """moto's tables of a service in a region."""
-    return backends.get_backend(service)[DEFAULT_ACCOUNT_ID][region]
-
-
-def regions(service: Any) -> list[str]:
-    """The regions in which somebody has called a service."""
-    return list(backends.get_backend(service)[DEFAULT_ACCOUNT_ID].keys())
+from lab.aws.cloud.backends import backend, regions
+from lab.aws.cloud.balancers import BALANCERS
+from lab.aws.cloud.eks.state import CLUSTERS
 
 
 def inventory() -> dict[str, list[str]]:
@@ -35,23 +26,27 @@ def _all() -> Iterator[tuple[str, str, str]]:
         for key in backend("kms", region).keys.values():
             if key.key_manager == "CUSTOMER" and key.key_state != "PendingDeletion":
                 yield "kms/key", region, key.id
-            yield from (("kms/alias", region, each) for each in _aliases(backend("kms", region), key.id))
+            if key.key_manager == "CUSTOMER":
+                yield from (("kms/alias", region, each) for each in key.aliases)
     for region in regions("logs"):
         yield from (("logs/group", region, each) for each in backend("logs", region).groups)
+    for (region, name), cluster in CLUSTERS.items():
+        yield "eks/cluster", region, name
+        yield from (("eks/node-group", region, f"{name}/{each}") for each in cluster.nodes)
+        yield from (("eks/addon", region, f"{name}/{each}") for each in cluster.addons)
+        yield from (("eks/access-entry", region, f"{name}/{each}") for each in cluster.entries)
+        yield from (("eks/pod-identity", region, f"{name}/{each}") for each in cluster.pods)
+    yield from (("elb/load-balancer", region, each.name) for (region, _), each in BALANCERS.items())
     iam = backend("iam", "aws")
     yield from (("iam/role", "global", each.name) for each in iam.roles.values())
     yield from (("iam/oidc-provider", "global", each) for each in iam.open_id_providers)
     yield from (("route53/health-check", "global", each) for each in backend("route53", "aws").health_checks)
     for zone in backend("route53", "aws").zones.values():
         yield from (
-            ("route53/record", "global", f"{each.name} {each.type_} {each.set_identifier or ''}".strip())
+            ("route53/record", "global", f"{each.name} {each.type} {each.set_identifier or ''}".strip())
             for each in zone.rrsets
-            if each.type_ not in ("NS", "SOA")
+            if each.type not in ("NS", "SOA")
         )
-
-
-def _aliases(kms: Any, key: str) -> list[str]:
-    return sorted(kms.get_all_aliases().get(key, ()))
 
 
 def _ec2(ec2: Any) -> Iterator[tuple[str, str]]:

@@ -76,7 +76,9 @@ def _uses_of_vpc(backend: Any, vpc: str) -> Iterator[Any]:
 
 
 @around(EC2Backend, "create_subnet")
-def create_subnet(original: Callable[..., Any], self: Any, vpc_id: str, cidr_block: str, *rest: Any, **named: Any) -> Any:
+def create_subnet(
+    original: Callable[..., Any], self: Any, vpc_id: str, cidr_block: str, *rest: Any, **named: Any
+) -> Any:
     zone = named.get("availability_zone")
     if zone and not zone.startswith(self.region_name):
         raise Ec2Error(
@@ -84,8 +86,12 @@ def create_subnet(original: Callable[..., Any], self: Any, vpc_id: str, cidr_blo
             f"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in the "
             f"following availability zones: {', '.join(each.name for each in self.describe_availability_zones())}.",
         )
-    _quota("subnets-per-vpc", len(self.describe_subnets(filters={"vpc-id": vpc_id})), "SubnetLimitExceeded",
-           "The maximum number of subnets has been reached.")
+    _quota(
+        "subnets-per-vpc",
+        len(self.describe_subnets(filters={"vpc-id": vpc_id})),
+        "SubnetLimitExceeded",
+        "The maximum number of subnets has been reached.",
+    )
     subnet = original(vpc_id, cidr_block, *rest, **named)
     # moto calls the first one of each zone a default subnet, which gives its instances public addresses.
     if not self.get_vpc(vpc_id).is_default:
@@ -108,8 +114,12 @@ def delete_subnet(original: Callable[..., Any], self: Any, subnet_id: str) -> An
 
 @around(EC2Backend, "create_internet_gateway")
 def create_internet_gateway(original: Callable[..., Any], self: Any, *arguments: Any, **named: Any) -> Any:
-    _quota("internet-gateways-per-region", len(self.internet_gateways), "InternetGatewayLimitExceeded",
-           "The maximum number of internet gateways has been reached.")
+    _quota(
+        "internet-gateways-per-region",
+        len(self.internet_gateways),
+        "InternetGatewayLimitExceeded",
+        "The maximum number of internet gateways has been reached.",
+    )
     return original(*arguments, **named)
 
 
@@ -136,8 +146,12 @@ def detach_internet_gateway(original: Callable[..., Any], self: Any, internet_ga
 
 @around(EC2Backend, "allocate_address")
 def allocate_address(original: Callable[..., Any], self: Any, *arguments: Any, **named: Any) -> Any:
-    _quota("elastic-ips-per-region", len(self.addresses), "AddressLimitExceeded",
-           "The maximum number of addresses has been reached.")
+    _quota(
+        "elastic-ips-per-region",
+        len(self.addresses),
+        "AddressLimitExceeded",
+        "The maximum number of addresses has been reached.",
+    )
     found = original(*arguments, **named)
     # moto's are loopback addresses; these are set apart for documents (RFC 5737), and nobody's.
     found.public_ip = next(_PUBLIC)
@@ -169,8 +183,12 @@ def create_nat_gateway(
         for each in self.nat_gateways.values()
         if each.state != "deleted" and self.get_subnet(each.subnet_id).availability_zone == subnet.availability_zone
     ]
-    _quota("nat-gateways-per-zone", len(alike), "NatGatewayLimitExceeded",
-           "The maximum number of NAT gateways has been reached.")
+    _quota(
+        "nat-gateways-per-zone",
+        len(alike),
+        "NatGatewayLimitExceeded",
+        "The maximum number of NAT gateways has been reached.",
+    )
     if connectivity_type == "public":
         if not allocation_id:
             raise Ec2Error("MissingParameter", "The request must contain the parameter AllocationId")
@@ -234,8 +252,12 @@ def _turn(found: Any, before: str, after: str) -> None:
 @around(EC2Backend, "create_route_table")
 def create_route_table(original: Callable[..., Any], self: Any, vpc_id: str, *rest: Any, **named: Any) -> Any:
     alike = [each for each in self.route_tables.values() if each.vpc_id == vpc_id]
-    _quota("route-tables-per-vpc", len(alike), "RouteTableLimitExceeded",
-           "The maximum number of route tables has been reached.")
+    _quota(
+        "route-tables-per-vpc",
+        len(alike),
+        "RouteTableLimitExceeded",
+        "The maximum number of route tables has been reached.",
+    )
     return original(vpc_id, *rest, **named)
 
 
@@ -252,7 +274,11 @@ def delete_route_table(original: Callable[..., Any], self: Any, route_table_id: 
 
 @around(EC2Backend, "associate_route_table")
 def associate_route_table(
-    original: Callable[..., Any], self: Any, route_table_id: str, gateway_id: str | None = None, subnet_id: str | None = None
+    original: Callable[..., Any],
+    self: Any,
+    route_table_id: str,
+    gateway_id: str | None = None,
+    subnet_id: str | None = None,
 ) -> Any:
     for table in self.route_tables.values():
         for association, target in table._associations.items():
@@ -267,7 +293,12 @@ def associate_route_table(
 
 @around(EC2Backend, "create_route", "replace_route")
 def create_route(
-    original: Callable[..., Any], self: Any, route_table_id: str, destination_cidr_block: str | None, *rest: Any, **named: Any
+    original: Callable[..., Any],
+    self: Any,
+    route_table_id: str,
+    destination_cidr_block: str | None,
+    *rest: Any,
+    **named: Any,
 ) -> Any:
     table = self.get_route_table(route_table_id)
     if destination_cidr_block and not named.get("local"):
@@ -281,8 +312,12 @@ def create_route(
                     "VPC's CIDR blocks. This route can target only an interface or an instance.",
                 )
         _targets(self, table.vpc_id, named)
-        _quota("routes-per-table", len(table.routes), "RouteLimitExceeded",
-               f"The maximum number of routes has been reached for {route_table_id}.")
+        _quota(
+            "routes-per-table",
+            len(table.routes),
+            "RouteLimitExceeded",
+            f"The maximum number of routes has been reached for {route_table_id}.",
+        )
     return original(route_table_id, destination_cidr_block, *rest, **named)
 
 
@@ -320,5 +355,6 @@ def _targets(backend: Any, vpc: str, named: Any) -> None:
         ]
         if not attached:
             raise Ec2Error(
-                "InvalidTransitGatewayID.NotFound", f"transitGateway ID '{transit}' does not exist or is not attached to {vpc}"
+                "InvalidTransitGatewayID.NotFound",
+                f"transitGateway ID '{transit}' does not exist or is not attached to {vpc}",
             )

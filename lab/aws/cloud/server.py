@@ -14,10 +14,11 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws.cloud import rules
 from lab.aws.cloud.around import CLOCK
+from lab.aws.cloud.control import Application, Call, Control, answer, call_of
 from lab.aws.cloud.eks import state
-from lab.aws.cloud.control import PATH, Application, Call, Control, answer, call_of
 from lab.aws.cloud.orders import carry_out
 from lab.aws.cloud.rest_json import Refused, parameters, refusal
+from lab.aws.place import ORDERS
 
 
 class Account:
@@ -33,9 +34,9 @@ class Account:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         path = environ["PATH_INFO"]
-        if path.startswith(PATH):
+        if path.startswith(ORDERS):
             with CLOCK.lock:
-                status, content = carry_out(self.control, path.removeprefix(PATH), json.loads(body or b"{}"))
+                status, content = carry_out(self.control, path.removeprefix(ORDERS), json.loads(body or b"{}"))
             return _respond(start_response, status, "application/json", json.dumps(content, default=str).encode())
         call = call_of(environ, body)
         with CLOCK.lock:
@@ -86,17 +87,18 @@ class Quiet(MotoRequestHandler):
         return
 
 
-def serve(port: int = 0, pace: float = 0.0) -> tuple[BaseWSGIServer, Account]:
-    """An account, listening on 127.0.0.1 and not yet serving.
+def serve(port: int = 0, pace: float = 0.0, host: str = "127.0.0.1") -> tuple[BaseWSGIServer, Account]:
+    """An account that listens and does not yet serve.
 
     Args:
         port: 0 for any that is free; it is the server's `port`.
         pace: What a second of AWS takes; 0: nothing takes time.
+        host: The address.
     """
     CLOCK.pace = pace
     rules.prepare()
     account = Account(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", port, account, threaded=True, request_handler=Quiet)
+    server = make_server(host, port, account, threaded=True, request_handler=Quiet)
     return server, account
 
 

@@ -1,4 +1,4 @@
-"""The way from the plugin to the account: clients of boto3, for 127.0.0.1 alone."""
+"""The way from the plugin to the account: clients of boto3, for this machine alone."""
 
 from __future__ import annotations
 
@@ -8,45 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lab.aws.place import endpoint, pace
+
 T = TypeVar("T")
 
-ENDPOINT = "AWS_ENDPOINT_URL"
-"""Environment: the account's address. boto3 and the `aws` command read it too."""
-
-PACE = "ISTIO_MESH_AWS_PACE"
-"""Environment: by how much waiting is shortened; 1 waits as long as AWS may take, 0.01 a hundredth. Default 0.01."""
-
 _lock = threading.Lock()
-
-
-class NotTheStandIn(Exception):
-    """The endpoint is not the rehearsal's account: nothing may be asked of it."""
-
-
-def endpoint() -> str:
-    """The account's address.
-
-    Raises:
-        NotTheStandIn: None is named, or one that is not on this machine.
-    """
-    found = os.environ.get(ENDPOINT, "")
-    if urlsplit(found).hostname != "127.0.0.1":
-        raise NotTheStandIn(
-            f"{ENDPOINT} is {found or 'not set'}: this `pulumi-resource-aws` is the rehearsal's stand-in and talks to the "
-            "account that `make rehearse` starts on 127.0.0.1, never to AWS. Take it off PATH to deploy for real."
-        )
-    return found
-
-
-def pace() -> float:
-    """See PACE."""
-    return float(os.environ.get(PACE, "0.01"))
 
 
 def _patience(seconds: float) -> float:

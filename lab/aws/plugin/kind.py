@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lab.aws.plugin.clients import Aws, pairs
+from lab.aws.plugin.values import UNKNOWN
 
 Values = Mapping[str, Any]
 
@@ -23,14 +24,27 @@ class Kind:
     Attributes:
         token: The type's token.
         computed: Outputs beside the inputs; in a preview they are unknown.
+        inner: Outputs inside of an input that is an object.
     """
 
     token: ClassVar[str]
     computed: ClassVar[tuple[str, ...]] = ()
+    inner: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def previewed(self, inputs: Values, olds: Values) -> dict[str, Any]:
+        """What a preview says of it. olds: what is known of it; empty where it is to be made."""
+        told = dict(inputs)
+        for name in self.computed:
+            told.setdefault(name, olds.get(name, UNKNOWN))
+        for name, parts in self.inner.items():
+            if isinstance(told.get(name), Mapping):
+                known = olds.get(name, {})
+                told[name] = {**{part: known.get(part, UNKNOWN) for part in parts}, **told[name]}
+        return told
 
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
-        """What AWS or the real provider would refuse of these inputs already in a preview: property and sentence. Unknown
-        values are left out of `inputs`.
+        """What AWS or the real provider would refuse of these inputs already in a preview: property and sentence. What is
+        not known yet is left out of `inputs`.
         """
         del inputs
         yield from ()

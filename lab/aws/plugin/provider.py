@@ -43,7 +43,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=False, accept_resources=False, accept_outputs=False)
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=False, accept_resources=False, accept_outputs=False
+        )
 
     # The provider's own configuration.
 
@@ -85,8 +87,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         faults = list(self._refused(token, table, inputs))
         if not faults:
             self._default(inputs, olds, table, request)
-            plain = {name: value for name, value in inputs.items() if not values.holds_unknown(value)}
-            faults = list(kind.check(plain))
+            faults = list(kind.check(values.known(inputs)))
         return provider_pb2.CheckResponse(
             inputs=values.write(inputs),
             failures=[provider_pb2.CheckFailure(property=name, reason=f"{name} {reason}") for name, reason in faults],
@@ -102,8 +103,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind, _ = self._carried(_token(request.urn), context)
         inputs = values.read(request.properties)
         if request.preview:
-            later = {name: values.UNKNOWN for name in kind.computed if name not in inputs}
-            return provider_pb2.CreateResponse(id="", properties=values.write(_told(inputs, {}) | later))
+            return provider_pb2.CreateResponse(id="", properties=values.write(kind.previewed(inputs, {})))
         aws = self._aws(inputs)
         id = self._calling(context, f"creating {request.urn}", lambda: kind.create(aws, inputs))
         try:
@@ -132,8 +132,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind, _ = self._carried(_token(request.urn), context)
         inputs, olds = values.read(request.news), values.read(request.olds)
         if request.preview:
-            kept = {name: value for name, value in olds.items() if name in kind.computed}
-            return provider_pb2.UpdateResponse(properties=values.write(_told(inputs, kept)))
+            return provider_pb2.UpdateResponse(properties=values.write(kind.previewed(inputs, olds)))
         aws = self._aws(inputs)
         try:
             kind.update(aws, request.id, inputs, olds)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.aws.plugin.clients import Aws, NotTheStandIn, endpoint
+from lab.aws.place import NotTheStandIn, endpoint
+from lab.aws.plugin.clients import Aws
 from lab.aws.plugin.values import holds_unknown
 
 KNOWN = frozenset(
@@ -63,7 +64,9 @@ def read_settings(given: Mapping[str, Any], *, look: bool) -> Settings:
     account = Aws(region, "").client("sts").get_caller_identity()["Account"]
     allowed = settings.get("allowedAccountIds")
     if allowed and account not in allowed:
-        raise SettingsFault("allowedAccountIds", f"AWS account ID not allowed: {account} (allowed: {', '.join(allowed)})")
+        raise SettingsFault(
+            "allowedAccountIds", f"AWS account ID not allowed: {account} (allowed: {', '.join(allowed)})"
+        )
     return Settings(region, account, tags)
 
 

@@ -27,6 +27,19 @@ def holds_unknown(value: Any) -> bool:
     return is_unknown(value)
 
 
+def known(value: Any) -> Any:
+    """The known parts of a value: of an object what is known in it, of a list everything or nothing."""
+    if isinstance(value, Mapping):
+        return {name: known(each) for name, each in value.items() if not is_unknown(each) and not _partial(each)}
+    if isinstance(value, list):
+        return [known(each) for each in value]
+    return value
+
+
+def _partial(value: Any) -> bool:
+    return isinstance(value, list) and any(is_unknown(each) or _partial(each) for each in value)
+
+
 def read(message: Any) -> dict[str, Any]:
     """A message's properties as plain values: whole numbers are ints, what is null is left out, secrets are opened (the
     plugin says in its handshake that it takes none, and the engine keeps them secret around it).

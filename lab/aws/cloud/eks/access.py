@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from lab.aws.cloud.eks import state
@@ -26,19 +27,31 @@ POLICIES = (
 """Access policies (access-policy-permissions.html)."""
 
 TYPES = ("STANDARD", "EC2", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX", "HYPERPOD_LINUX")
-CALLER = f"arn:aws:iam::{state.ACCOUNT}:role/deployer"
+
+
+@dataclass
+class Principal:
+    """Somebody who calls AWS."""
+
+    arn: str
+
+
+CALLER = Principal(f"arn:aws:iam::{state.ACCOUNT}:role/deployer")
 """Who the rehearsal is: the principal that makes the clusters and deploys into them."""
 
 _PRINCIPAL = re.compile(r"arn:aws:iam::\d{12}:(user|role)/[\w+=,.@/-]+")
 
 
-def _new_entry(cluster: Cluster, principal: str, kind: str, groups: list[str], username: str, tags: Any) -> dict[str, Any]:
+def _new_entry(
+    cluster: Cluster, principal: str, kind: str, groups: list[str], username: str, tags: Any
+) -> dict[str, Any]:
     found = {
         "clusterName": cluster.name,
         "principalArn": principal,
         "kubernetesGroups": groups,
         "accessEntryArn": state.arn(
-            cluster.region, f"access-entry/{cluster.name}/role/{state.ACCOUNT}/{principal.rpartition('/')[2]}/{state.identity()}"
+            cluster.region,
+            f"access-entry/{cluster.name}/role/{state.ACCOUNT}/{principal.rpartition('/')[2]}/{state.identity()}",
         ),
         "createdAt": state.now(),
         "modifiedAt": state.now(),
@@ -54,8 +67,14 @@ def bootstrap(cluster: Cluster) -> None:
     """The caller becomes an administrator where the cluster is told so, as it is by default."""
     config = cluster.said["accessConfig"]
     if config["bootstrapClusterCreatorAdminPermissions"] and config["authenticationMode"] != "CONFIG_MAP":
-        _new_entry(cluster, CALLER, "STANDARD", [], CALLER, {})
-        _associate(cluster, CALLER, _policy("AmazonEKSClusterAdminPolicy"), {"type": "cluster", "namespaces": []})
+        _new_entry(cluster, CALLER.arn, "STANDARD", [], CALLER.arn, {})
+        _associate(cluster, CALLER.arn, _policy("AmazonEKSClusterAdminPolicy"), {"type": "cluster", "namespaces": []})
+
+
+def administers(cluster: Cluster, principal: str) -> bool:
+    """Whether a principal may do everything in a cluster."""
+    found = cluster.policies.get((principal, _policy("AmazonEKSClusterAdminPolicy")))
+    return found is not None and found["accessScope"]["type"] == "cluster"
 
 
 def entry_of_nodes(cluster: Cluster, role: str, kind: str) -> None:
@@ -86,7 +105,9 @@ def _entry(cluster: Cluster, principal: str) -> dict[str, Any]:
 def _check_groups(groups: list[str]) -> None:
     for each in groups:
         if re.match(r"(system|eks|aws|amazon|iam):", each):
-            raise invalid(f"The kubernetes group name {each} is invalid, it cannot start with system:, eks:, aws:, amazon:, iam:")
+            raise invalid(
+                f"The kubernetes group name {each} is invalid, it cannot start with system:, eks:, aws:, amazon:, iam:"
+            )
 
 
 @operation("CreateAccessEntry")
@@ -104,7 +125,9 @@ def create(region: str, given: dict[str, Any]) -> Any:
     if principal in cluster.entries:
         raise in_use("The specified access entry resource is already in use on this cluster.")
     _check_groups(groups)
-    return {"accessEntry": _new_entry(cluster, principal, kind, groups, given.get("username", principal), given.get("tags"))}
+    return {
+        "accessEntry": _new_entry(cluster, principal, kind, groups, given.get("username", principal), given.get("tags"))
+    }
 
 
 @operation("DescribeAccessEntry")
@@ -178,14 +201,20 @@ def disassociate(region: str, given: dict[str, Any]) -> Any:
 @operation("CreatePodIdentityAssociation")
 def create_pod(region: str, given: dict[str, Any]) -> Any:
     cluster = active(region, given["clusterName"])
-    return {"association": new_association(cluster, given["namespace"], given["serviceAccount"], given["roleArn"], given)}
+    return {
+        "association": new_association(cluster, given["namespace"], given["serviceAccount"], given["roleArn"], given)
+    }
 
 
-def new_association(cluster: Cluster, namespace: str, account: str, role_arn: str, given: dict[str, Any]) -> dict[str, Any]:
+def new_association(
+    cluster: Cluster, namespace: str, account: str, role_arn: str, given: dict[str, Any]
+) -> dict[str, Any]:
     """Make an association; of an add-on's too."""
     check_pod_role(role_arn)
     if len(cluster.pods) >= LIMITS["eks/pod-identity-associations-per-cluster"]:
-        raise state.Refused("ResourceLimitExceededException", "Limit of Pod Identity associations exceeded for the cluster")
+        raise state.Refused(
+            "ResourceLimitExceededException", "Limit of Pod Identity associations exceeded for the cluster"
+        )
     for id, each in cluster.pods.items():
         if (each["namespace"], each["serviceAccount"]) == (namespace, account):
             raise in_use(f"Association already exists: {id}")

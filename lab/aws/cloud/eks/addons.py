@@ -120,8 +120,11 @@ def _settle(cluster: Cluster, said: dict[str, Any]) -> None:
     """Pods of a deployment need a node; those of a daemon set are content without one."""
     waits = said["addonName"] in _DEPLOYMENTS and not cluster.has_nodes
     said["status"] = "DEGRADED" if waits else "ACTIVE"
-    issue = {"code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy because it doesn't have the desired "
-             "number of replicas.", "resourceIds": []}
+    issue = {
+        "code": "InsufficientNumberOfReplicas",
+        "message": "The add-on is unhealthy because it doesn't have the desired number of replicas.",
+        "resourceIds": [],
+    }
     said["health"] = {"issues": [issue] if waits else []}
 
 
@@ -139,7 +142,9 @@ def _check(cluster: Cluster, name: str, version: str, values: str | None) -> Non
         try:
             json.loads(values)
         except ValueError:
-            raise invalid(f"ConfigurationValue provided in request is not supported: it is not JSON: {values}") from None
+            raise invalid(
+                f"ConfigurationValue provided in request is not supported: it is not JSON: {values}"
+            ) from None
 
 
 def _default(name: str, cluster: Cluster) -> str:

@@ -11,12 +11,12 @@ from ipaddress import ip_network
 from typing import Any
 
 from lab.aws.cloud.around import CLOCK
+from lab.aws.cloud.backends import backend
 from lab.aws.cloud.backing import backing_of
 from lab.aws.cloud.eks import state
 from lab.aws.cloud.eks.access import bootstrap, entry_of_nodes
 from lab.aws.cloud.eks.state import CLUSTERS, Cluster, active, cluster_of, in_use, invalid, operation, update, wrong_now
 from lab.aws.cloud.eks.versions import NEWEST, VERSIONS, in_extended_support, minor, offered
-from lab.aws.cloud.inventory import backend
 from lab.aws.cloud.network_rules import hold, let_go
 from lab.aws.cloud.quotas import LIMITS
 
@@ -52,7 +52,9 @@ def create(region: str, given: dict[str, Any]) -> Any:
         "version": version,
         "roleArn": given["roleArn"],
         "resourcesVpcConfig": network,
-        "kubernetesNetworkConfig": _service_network(given.get("kubernetesNetworkConfig") or {}, network["vpcId"], region),
+        "kubernetesNetworkConfig": _service_network(
+            given.get("kubernetesNetworkConfig") or {}, network["vpcId"], region
+        ),
         "logging": _logging(given.get("logging")),
         "identity": {"oidc": {"issuer": f"https://oidc.eks.{region}.amazonaws.com/id/{secrets.token_hex(16).upper()}"}},
         "status": "CREATING",
@@ -341,7 +343,9 @@ def _check_auto_mode(given: dict[str, Any], mode: str, self_managed: bool) -> No
         if each not in NODE_POOLS:
             raise invalid(f"The node pool '{each}' is none of {', '.join(NODE_POOLS)}")
     if bool(pools) != bool(role):
-        raise invalid("When Compute Config nodeRoleArn is null or empty, nodePool value(s) cannot be provided, and vice versa")
+        raise invalid(
+            "When Compute Config nodeRoleArn is null or empty, nodePool value(s) cannot be provided, and vice versa"
+        )
     found = state.role_of(role) if role else None
     if role and (found is None or not state.trusts(found, "ec2.amazonaws.com")):
         raise invalid(f"The node role {role} does not exist or cannot be assumed by ec2.amazonaws.com")
@@ -378,7 +382,10 @@ def _service_network(given: dict[str, Any], vpc: str, region: str) -> dict[str, 
 
 def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
     enabled = {
-        kind for part in (given or {}).get("clusterLogging", []) if part.get("enabled") for kind in part.get("types", [])
+        kind
+        for part in (given or {}).get("clusterLogging", [])
+        if part.get("enabled")
+        for kind in part.get("types", [])
     }
     for kind in sorted(enabled - set(LOGS)):
         raise invalid(f"The log type '{kind}' is none of {', '.join(LOGS)}")

@@ -114,7 +114,9 @@ def update_config(region: str, given: dict[str, Any]) -> Any:
         if key not in labels.get("removeLabels", [])
     }
     away = taints.get("removeTaints", []) + taints.get("addOrUpdateTaints", [])
-    kept = [each for each in found["taints"] if (each["key"], each["effect"]) not in [(t["key"], t["effect"]) for t in away]]
+    kept = [
+        each for each in found["taints"] if (each["key"], each["effect"]) not in [(t["key"], t["effect"]) for t in away]
+    ]
     found["taints"] = kept + taints.get("addOrUpdateTaints", [])
     for name in ("updateConfig", "nodeRepairConfig"):
         if name in given:
@@ -175,7 +177,7 @@ def _check_types(ami: str, types: list[str]) -> None:
     for each in types:
         if not _TYPE.fullmatch(each):
             raise invalid(f"The instance type {each} does not exist")
-        if "x86_64" in ami and _GRAVITON.match(each) or "ARM_64" in ami and not _GRAVITON.match(each):
+        if ("x86_64" in ami and _GRAVITON.match(each)) or ("ARM_64" in ami and not _GRAVITON.match(each)):
             raise invalid(f"[{each}] is not a valid instance type for requested amiType {ami}")
 
 

@@ -11,13 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
-
 from lab.aws.cloud.around import CLOCK
-from lab.aws.cloud.inventory import backend
+from lab.aws.cloud.backends import ACCOUNT, backend
 from lab.aws.cloud.rest_json import Refused
-
-ACCOUNT = DEFAULT_ACCOUNT_ID
 
 # Seconds, as they are seen on AWS.
 CLUSTER_READY, CLUSTER_GONE, UPDATE_DONE, VERSION_DONE = 540.0, 240.0, 180.0, 600.0
@@ -167,7 +163,12 @@ def now() -> float:
 
 
 def update(
-    cluster: Cluster, kind: str, changes: Iterable[tuple[str, Any]], seconds: float, done: Callable[[], None], **what: str
+    cluster: Cluster,
+    kind: str,
+    changes: Iterable[tuple[str, Any]],
+    seconds: float,
+    done: Callable[[], None],
+    **what: str,
 ) -> dict[str, Any]:
     """Begin an update, which is done some time later; its description."""
     found: dict[str, Any] = {

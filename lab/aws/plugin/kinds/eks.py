@@ -65,8 +65,22 @@ def until_gone(aws: Aws, look: Callable[[], str], through: tuple[str, ...]) -> N
 
 @kind("aws:eks/cluster:Cluster")
 class Cluster(Kind):
-    computed = ("arn", "certificateAuthority", "clusterId", "createdAt", "endpoint", "identities", "platformVersion", "status",
-                "accessConfig", "kubernetesNetworkConfig", "upgradePolicy", "version", "tagsAll")
+    computed = (
+        "arn",
+        "certificateAuthority",
+        "clusterId",
+        "createdAt",
+        "endpoint",
+        "identities",
+        "platformVersion",
+        "status",
+        "accessConfig",
+        "kubernetesNetworkConfig",
+        "upgradePolicy",
+        "version",
+        "tagsAll",
+    )
+    inner = {"vpcConfig": ("clusterSecurityGroupId", "vpcId"), "kubernetesNetworkConfig": ("serviceIpv4Cidr",)}
 
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
         name = inputs.get("name")
@@ -80,9 +94,12 @@ class Cluster(Kind):
         storage = (inputs.get("storageConfig") or {}).get("blockStorage", {}).get("enabled", False)
         # The real provider's own check (validateAutoModeCustomizeDiff).
         if len({compute, balancing, storage}) > 1:
-            yield "computeConfig", (
-                "compute_config.enabled, kubernetes_networking_config.elastic_load_balancing.enabled, and "
-                "storage_config.block_storage.enabled must all be set to either true or false"
+            yield (
+                "computeConfig",
+                (
+                    "compute_config.enabled, kubernetes_networking_config.elastic_load_balancing.enabled, and "
+                    "storage_config.block_storage.enabled must all be set to either true or false"
+                ),
             )
 
     def create(self, aws: Aws, inputs: Values) -> str:
@@ -224,7 +241,9 @@ def _changes(found: Values, inputs: Values) -> Iterator[dict[str, Any]]:
     now = {
         "computeConfig": found.get("computeConfig"),
         "storageConfig": found.get("storageConfig"),
-        "kubernetesNetworkConfig": {"elasticLoadBalancing": found["kubernetesNetworkConfig"].get("elasticLoadBalancing")},
+        "kubernetesNetworkConfig": {
+            "elasticLoadBalancing": found["kubernetesNetworkConfig"].get("elasticLoadBalancing")
+        },
     }
     if any(now[name] != value for name, value in auto.items()):
         yield auto
@@ -236,8 +255,19 @@ def _differ(one: Any, other: Any) -> bool:
 
 @kind("aws:eks/nodeGroup:NodeGroup")
 class NodeGroup(Kind):
-    computed = ("arn", "resources", "status", "amiType", "capacityType", "diskSize", "instanceTypes", "releaseVersion",
-                "updateConfig", "version", "tagsAll")
+    computed = (
+        "arn",
+        "resources",
+        "status",
+        "amiType",
+        "capacityType",
+        "diskSize",
+        "instanceTypes",
+        "releaseVersion",
+        "updateConfig",
+        "version",
+        "tagsAll",
+    )
 
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
         name = inputs.get("nodeGroupName")
@@ -274,7 +304,9 @@ class NodeGroup(Kind):
         return f"{inputs['clusterName']}:{inputs['nodeGroupName']}"
 
     def settle(self, aws: Aws, id: str, inputs: Values) -> None:
-        aws.wait(lambda: self._one(aws, id)["status"], until=("ACTIVE",), through=("CREATING", "UPDATING"), seconds=_UPDATE)
+        aws.wait(
+            lambda: self._one(aws, id)["status"], until=("ACTIVE",), through=("CREATING", "UPDATING"), seconds=_UPDATE
+        )
 
     def _one(self, aws: Aws, id: str) -> dict[str, Any]:
         cluster, _, name = id.partition(":")
@@ -334,7 +366,9 @@ class NodeGroup(Kind):
     def delete(self, aws: Aws, id: str, known: Values) -> None:
         cluster, _, name = id.partition(":")
         try:
-            aws.again(lambda: aws.eks.delete_nodegroup(clusterName=cluster, nodegroupName=name), IN_USE, seconds=_DELETE)
+            aws.again(
+                lambda: aws.eks.delete_nodegroup(clusterName=cluster, nodegroupName=name), IN_USE, seconds=_DELETE
+            )
         except Exception as error:
             if code(error) == NOT_FOUND:
                 return
@@ -377,5 +411,3 @@ def _configuration(found: Values, inputs: Values) -> dict[str, Any]:
     if add or remove:
         wanted["taints"] = {"addOrUpdateTaints": add, "removeTaints": remove}
     return wanted
-
-

@@ -291,7 +291,9 @@ class PodIdentityAssociation(Kind):
     def find(self, aws: Aws, inputs: Values) -> str | None:
         try:
             found = aws.eks.list_pod_identity_associations(
-                clusterName=inputs["clusterName"], namespace=inputs["namespace"], serviceAccount=inputs["serviceAccount"]
+                clusterName=inputs["clusterName"],
+                namespace=inputs["namespace"],
+                serviceAccount=inputs["serviceAccount"],
             )["associations"]
         except Exception as error:
             if code(error) == NOT_FOUND:

@@ -118,7 +118,10 @@ class Alias(Kind):
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
         name = inputs.get("name")
         if name is not None and not re.fullmatch(r"alias/(?!aws/)[\w/-]{1,250}", name):
-            yield "name", f"`{name}` has to begin with alias/ (not alias/aws/), and hold letters, digits, /, _ and - after it"
+            yield (
+                "name",
+                f"`{name}` has to begin with alias/ (not alias/aws/), and hold letters, digits, /, _ and - after it",
+            )
 
     def create(self, aws: Aws, inputs: Values) -> str:
         aws.kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])

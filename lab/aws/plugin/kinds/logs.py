@@ -9,7 +9,31 @@ from typing import Any
 from lab.aws.plugin.clients import Aws, code, given
 from lab.aws.plugin.kind import Gone, Kind, Values, kind, tagged
 
-RETENTIONS = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+RETENTIONS = (
+    0,
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
 """Days (API_PutRetentionPolicy); 0 for ever."""
 
 
@@ -22,7 +46,10 @@ class LogGroup(Kind):
         if name is not None and not re.fullmatch(r"[\w/.#-]{1,512}", name):
             yield "name", f"`{name}` has to have 1 to 512 letters, digits and _-/.#"
         if inputs.get("retentionInDays", 0) not in RETENTIONS:
-            yield "retentionInDays", f"is {inputs['retentionInDays']}, and has to be one of {', '.join(map(str, RETENTIONS))}"
+            yield (
+                "retentionInDays",
+                f"is {inputs['retentionInDays']}, and has to be one of {', '.join(map(str, RETENTIONS))}",
+            )
 
     def create(self, aws: Aws, inputs: Values) -> str:
         aws.client("logs").create_log_group(

@@ -84,19 +84,32 @@ class Ec2Kind(Kind):
 
     def present(self, found: dict[str, Any]) -> bool:
         """Whether a description is of one that is not being deleted."""
-        return not str(found.get("State", found.get("Status", ""))).lower().startswith(("delet", "reject", "expir", "fail"))
+        return (
+            not str(found.get("State", found.get("Status", "")))
+            .lower()
+            .startswith(("delet", "reject", "expir", "fail"))
+        )
 
 
 @kind("aws:ec2/vpc:Vpc")
 class Vpc(Ec2Kind):
-    computed = ("arn", "defaultNetworkAclId", "defaultRouteTableId", "defaultSecurityGroupId", "mainRouteTableId", "ownerId",
-                "tagsAll")
+    computed = (
+        "arn",
+        "defaultNetworkAclId",
+        "defaultRouteTableId",
+        "defaultSecurityGroupId",
+        "mainRouteTableId",
+        "ownerId",
+        "tagsAll",
+    )
     not_found = "InvalidVpcID.NotFound"
 
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
         yield from cidr_faults("cidrBlock", inputs.get("cidrBlock"))
 
-    def describe(self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None) -> list[dict[str, Any]]:
+    def describe(
+        self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None
+    ) -> list[dict[str, Any]]:
         return aws.ec2.describe_vpcs(**given(VpcIds=ids, Filters=filters))["Vpcs"]
 
     def identity(self, found: dict[str, Any]) -> str:
@@ -154,7 +167,9 @@ class Subnet(Ec2Kind):
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
         yield from cidr_faults("cidrBlock", inputs.get("cidrBlock"))
 
-    def describe(self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None) -> list[dict[str, Any]]:
+    def describe(
+        self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None
+    ) -> list[dict[str, Any]]:
         return aws.ec2.describe_subnets(**given(SubnetIds=ids, Filters=filters))["Subnets"]
 
     def identity(self, found: dict[str, Any]) -> str:
@@ -202,7 +217,9 @@ class InternetGateway(Ec2Kind):
     computed = ("arn", "ownerId", "tagsAll")
     not_found = "InvalidInternetGatewayID.NotFound"
 
-    def describe(self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None) -> list[dict[str, Any]]:
+    def describe(
+        self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None
+    ) -> list[dict[str, Any]]:
         return aws.ec2.describe_internet_gateways(**given(InternetGatewayIds=ids, Filters=filters))["InternetGateways"]
 
     def identity(self, found: dict[str, Any]) -> str:
@@ -258,7 +275,9 @@ class Eip(Ec2Kind):
     computed = ("allocationId", "arn", "associationId", "publicIp", "publicDns", "tagsAll")
     not_found = "InvalidAllocationID.NotFound"
 
-    def describe(self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None) -> list[dict[str, Any]]:
+    def describe(
+        self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None
+    ) -> list[dict[str, Any]]:
         return aws.ec2.describe_addresses(**given(AllocationIds=ids, Filters=filters))["Addresses"]
 
     def identity(self, found: dict[str, Any]) -> str:
@@ -299,7 +318,9 @@ class NatGateway(Ec2Kind):
     computed = ("associationId", "networkInterfaceId", "privateIp", "publicIp", "tagsAll")
     not_found = "NatGatewayNotFound"
 
-    def describe(self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None) -> list[dict[str, Any]]:
+    def describe(
+        self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None
+    ) -> list[dict[str, Any]]:
         return aws.ec2.describe_nat_gateways(**given(NatGatewayIds=ids, Filters=filters))["NatGateways"]
 
     def identity(self, found: dict[str, Any]) -> str:
@@ -358,7 +379,9 @@ class RouteTable(Ec2Kind):
     computed = ("arn", "ownerId", "tagsAll")
     not_found = "InvalidRouteTableID.NotFound"
 
-    def describe(self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None) -> list[dict[str, Any]]:
+    def describe(
+        self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None
+    ) -> list[dict[str, Any]]:
         return aws.ec2.describe_route_tables(**given(RouteTableIds=ids, Filters=filters))["RouteTables"]
 
     def identity(self, found: dict[str, Any]) -> str:
