@@ -11,7 +11,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-tenant lint prove bench generated schema reference
+.PHONY: help venv up down status test test-tenant lint prove rehearse bench generated schema reference
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -49,6 +49,9 @@ lint: venv ## ruff and pyright
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab
+
+rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them; FULL=1: every kill
+	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(FULL),--full)
 
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions
 	@$(RUN) -m lab bench $(if $(SCALE),--scale)

@@ -241,17 +241,17 @@ def test_every_type_has_a_round_trip() -> None:
     assert set(KINDS) - told == {"aws:acmpca/certificate:Certificate"}
 
 
-@pytest.mark.parametrize(("token", "inputs", "changed", "west", "stays"), CASES)
+@pytest.mark.parametrize(("token", "inputs", "changed", "far", "stays"), CASES)
 def test_round_trip(
     world: World,
     token: str,
     inputs: Callable[[World], Inputs],
     changed: Callable[[World], Inputs] | None,
-    west: bool,
+    far: bool,
     stays: bool,
 ) -> None:
-    engine = world.west if west else world.east
-    aws = Aws("us-west-2" if west else "us-east-1", "123456789012")
+    engine = world.west if far else world.east
+    aws = Aws("us-west-2" if far else "us-east-1", "123456789012")
     wanted = inputs(world)
     others = changed(world) if changed else {}
     before = inventory()

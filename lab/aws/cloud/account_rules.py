@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
+from moto.core.responses import ActionResult
 from moto.iam.exceptions import DeleteConflictException, LimitExceededException
 from moto.iam.models import IAMBackend
+from moto.iam.responses import IamResponse
 from moto.kms.models import KmsBackend
 from moto.route53.exceptions import Route53ClientError
 from moto.route53.models import Route53Backend
@@ -48,6 +50,29 @@ def attach_role_policy(original: Callable[..., Any], self: Any, policy_arn: str,
     if policy_arn not in role.managed_policies and len(role.managed_policies) >= LIMITS["iam/policies-per-role"]:
         raise LimitExceededException(f"Cannot exceed quota for PoliciesPerRole: {LIMITS['iam/policies-per-role']}")
     return original(policy_arn, role_name)
+
+
+def _client_ids(self: Any, change: Callable[[list[str], str], None]) -> ActionResult:
+    arn, client = self._get_param("OpenIDConnectProviderArn"), self._get_param("ClientID")
+    found = self.backend.get_open_id_connect_provider(arn)
+    kept = list(found.client_id_list)
+    change(kept, client)
+    found.client_id_list = kept
+    return ActionResult({})
+
+
+def add_client_id_to_open_id_connect_provider(self: Any) -> ActionResult:
+    return _client_ids(self, lambda ids, client: None if client in ids else ids.append(client))
+
+
+def remove_client_id_from_open_id_connect_provider(self: Any) -> ActionResult:
+    return _client_ids(self, lambda ids, client: ids.remove(client) if client in ids else None)
+
+
+for _operation in (add_client_id_to_open_id_connect_provider, remove_client_id_from_open_id_connect_provider):
+    # Calls that moto does not have.
+    if not hasattr(IamResponse, _operation.__name__):
+        setattr(IamResponse, _operation.__name__, _operation)
 
 
 @around(KmsBackend, "schedule_key_deletion")

@@ -67,11 +67,10 @@ def _zone(_: Control, content: dict[str, Any]) -> Any:
     """A hosted zone that is there before the stack, by the id that the stack names."""
     route53 = backend("route53", "aws")
     found = route53.create_hosted_zone(content["name"], private_zone=False, caller_reference=str(uuid.uuid4()))
-    made = found.id
-    del route53.zones[made]
-    found.id = content["id"]
-    route53.zones[found.id] = found
-    return {"id": found.id}
+    del route53.zones[found.resource_id]
+    found.resource_id = content["id"]
+    route53.zones[found.resource_id] = found
+    return {"id": found.resource_id}
 
 
 def _caller(_: Control, content: dict[str, Any]) -> Any:

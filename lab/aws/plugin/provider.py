@@ -189,7 +189,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if "tags" in table.entries and self._settings and self._settings.default_tags:
             # As pulumi-aws does: the provider's tags are laid below the resource's own when it is checked.
             inputs["tags"] = {**self._settings.default_tags, **inputs.get("tags", {})}
-        if table.autoname and table.autoname.property not in inputs:
+        if table.autoname and not {table.autoname.property, table.autoname.unless} & inputs.keys():
             name = table.autoname.property
             inputs[name] = olds.get(name) or _made_name(table.autoname, request)
 

@@ -25,7 +25,7 @@ class AccountClient:
         # Never by a proxy: it is on this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def order(self, name: str, **content: Any) -> Any:
+    def order(self, name: str, /, **content: Any) -> Any:
         """Give an order.
 
         Raises:
@@ -77,7 +77,7 @@ def running(
         environment: Of the process; by default the caller's.
     """
     log = folder / "account.log"
-    command = [sys.executable, "-m", "lab.aws.cloud", "--host", host, "--pace", str(pace)]
+    command = [sys.executable, "-P", "-m", "lab.aws.cloud", "--host", host, "--pace", str(pace)]
     variables = {**(environment or os.environ), "PYTHONPATH": str(CLONE), "MOTO_ACCOUNT_ID": account}
     with log.open("w") as errors:
         process = subprocess.Popen(

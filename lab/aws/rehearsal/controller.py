@@ -42,7 +42,7 @@ class Api(Protocol):
 class Account(Protocol):
     """What is asked of the account; `AccountClient` has it."""
 
-    def order(self, name: str, **content: Any) -> Any: ...
+    def order(self, name: str, /, **content: Any) -> Any: ...
 
 
 def asks(service: Object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,7 +183,15 @@ class Engine:
         return False
 
     def unlock(self) -> None:
-        """Take the lock away that a killed engine has left."""
+        """Take the lock away that a killed engine has left, and the state that it was just writing.
+
+        A backend of files is cut off in the middle of a file, where one of objects (S3) keeps the one before; that one is
+        beside it. The engine begins nothing before it is written down, so that one knows of all that was begun.
+        """
+        for file in (self.folder / "state" / ".pulumi" / "stacks").glob(f"*/{self.stack}.json"):
+            before = file.with_suffix(".json.bak")
+            if not _whole(file) and before.exists():
+                shutil.copyfile(before, file)
         if any((self.folder / "state" / ".pulumi" / "locks").rglob("*.json")):
             self.run("cancel", "--yes", "--stack", self.stack)
 
@@ -190,6 +199,27 @@ class Engine:
         """The stack's state."""
         text = self.run("stack", "export", "--stack", self.stack)
         return json.loads(text[text.index("{") :]).get("deployment") or {}
+
+
+    def replace(self, deployment: Mapping[str, Any]) -> None:
+        """Put another state in the place of the stack's."""
+        file = self.folder / "state.json"
+        file.write_text(json.dumps({"version": 3, "deployment": deployment}), encoding="utf-8")
+        self.run("stack", "import", "--stack", self.stack, "--file", str(file))
+        file.unlink()
+
+    def refresh(self) -> None:
+        """Bring the state to what the account says."""
+        config = ["--config-file", str(self.config)] if self.config else []
+        self.run("refresh", "--yes", "--skip-preview", "--stack", self.stack, *config)
+
+
+def _whole(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def _steps(log: Path) -> tuple[tuple[str, str], ...]:
@@ -211,6 +241,7 @@ def write_commands(folder: Path) -> Path:
     modules = {"pulumi-resource-aws": "lab.aws.plugin", "aws": "lab.aws.command"}
     for name, module in modules.items():
         script = folder / name
-        script.write_text(f'#!/bin/sh\nPYTHONPATH="{CLONE}" exec "{sys.executable}" -m {module} "$@"\n')
+        # -P: the engine starts them in the program's folder, whose modules must not be taken for these.
+        script.write_text(f'#!/bin/sh\nPYTHONPATH="{CLONE}" exec "{sys.executable}" -P -m {module} "$@"\n')
         script.chmod(0o755)
     return folder

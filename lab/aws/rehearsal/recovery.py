@@ -7,7 +7,7 @@ account, by the key that its type has (name, tags, what it joins), and taken int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,29 +30,32 @@ class Pending:
     id: str | None
 
 
-def pending(
-    deployment: Mapping[str, Any], account: str, look: Callable[[str, str, Mapping[str, Any]], str | None]
-) -> list[Pending]:
+Look = Callable[[str, str, Mapping[str, Any]], str | None]
+"""Gives the id of a resource by its type, region and inputs."""
+
+
+def pending(deployment: Mapping[str, Any], look: Look) -> list[Pending]:
     """The creations that were cut off.
 
     Args:
         deployment: The stack's state.
-        account: Number of the account.
-        look: Gives the id of a resource by its type, region and inputs.
+        look: The look into the account.
     """
-    del account
     regions = {
         f"{each['urn']}::{each.get('id', '')}": each.get("inputs", {}).get("region", "")
         for each in deployment.get("resources") or []
         if each["type"] == "pulumi:providers:aws"
     }
+    # One that is in the state is another one's, with the same prefix.
+    known = {(each["type"], each.get("id")) for each in deployment.get("resources") or []}
     found: list[Pending] = []
     for operation in deployment.get("pending_operations") or []:
         resource = operation["resource"]
         if operation["type"] != "creating":
             continue
         region = regions.get(resource.get("provider", ""), "")
-        found.append(Pending(resource["urn"], look(resource["type"], region, resource.get("inputs", {}))))
+        id = look(resource["type"], region, resource.get("inputs", {}))
+        found.append(Pending(resource["urn"], None if (resource["type"], id) in known else id))
     return found
 
 
@@ -66,17 +69,30 @@ def in_account(account: str) -> Callable[[str, str, Mapping[str, Any]], str | No
     return look
 
 
+def mended(deployment: Mapping[str, Any], found: Sequence[Pending]) -> dict[str, Any]:
+    """A stack's state in which what was cut off is either there, with its id, or struck off.
+
+    The engine has a flag for it, `pulumi refresh --import-pending-creates`, which in 3.259 notes the id and then forgets
+    the resource: its operation turns into `importing`, and no step comes of it (pkg/cmd/pulumi/operations/refresh.go).
+    """
+    ids = {each.urn: each.id for each in found}
+    resources, pending_operations = list(deployment.get("resources") or []), []
+    for operation in deployment.get("pending_operations") or []:
+        resource = operation["resource"]
+        if operation["type"] != "creating":
+            pending_operations.append(operation)
+        elif id := ids.get(resource["urn"]):
+            # What it was made from is known; what came of it, the refresh finds.
+            resources.append({**resource, "id": id, "outputs": dict(resource.get("inputs", {}))})
+    return {**deployment, "resources": resources, "pending_operations": pending_operations}
+
+
 def recover(engine: Engine, account: str) -> list[Pending]:
     """Bring the state of a stack whose engine was killed to what is in the account; what was cut off."""
     engine.unlock()
-    found = pending(engine.deployment(), account, in_account(account))
-    if not found:
-        return []
-    words: list[str] = []
-    for each in found:
-        if each.id:
-            words += ["--import-pending-creates", each.urn, "--import-pending-creates", each.id]
-    config = ["--config-file", str(engine.config)] if engine.config else []
-    options = [*words, "--clear-pending-creates"] if any(each.id is None for each in found) else words
-    engine.run("refresh", "--yes", "--skip-preview", "--stack", engine.stack, *config, *options)
+    deployment = engine.deployment()
+    found = pending(deployment, in_account(account))
+    if found:
+        engine.replace(mended(deployment, found))
+        engine.refresh()
     return found

@@ -166,6 +166,10 @@ def delete(region: str, given: dict[str, Any]) -> Any:
         def end() -> None:
             let_go(cluster.ec2, *cluster.node_held.pop(found["nodegroupName"], []))
             del cluster.nodes[found["nodegroupName"]]
+            role = found["nodeRole"]
+            if not any(each["nodeRole"] == role for each in cluster.nodes.values()):
+                # EKS takes the role out that it has let in itself (user guide, delete-managed-node-group.html).
+                cluster.entries.pop(role, None)
 
         CLOCK.later(state.NODES_GONE, end)
     return {"nodegroup": found}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +13,9 @@ from lab.aws.plugin.kind import Gone, Kind, Values, kind, tagged
 
 NOT_FOUND = "ResourceNotFoundException"
 IN_USE = "ResourceInUseException"
+_UNIQUE = 26
+"""Characters that follow a prefix."""
+_count = itertools.count(1)
 _CREATE, _UPDATE, _DELETE = 1800.0, 3600.0, 900.0
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 
@@ -68,7 +73,6 @@ class Cluster(Kind):
     computed = (
         "arn",
         "certificateAuthority",
-        "clusterId",
         "createdAt",
         "endpoint",
         "identities",
@@ -257,6 +261,7 @@ def _differ(one: Any, other: Any) -> bool:
 class NodeGroup(Kind):
     computed = (
         "arn",
+        "nodeGroupName",
         "resources",
         "status",
         "amiType",
@@ -273,12 +278,18 @@ class NodeGroup(Kind):
         name = inputs.get("nodeGroupName")
         if name is not None and not 1 <= len(name) <= 63:
             yield "nodeGroupName", f"`{name}` has to have 1 to 63 characters"
+        prefix = inputs.get("nodeGroupNamePrefix", "")
+        if len(prefix) > 63 - _UNIQUE:
+            yield "nodeGroupNamePrefix", f"`{prefix}` has to have at most {63 - _UNIQUE} characters: {_UNIQUE} follow"
+        if name is not None and prefix:
+            yield "nodeGroupNamePrefix", "cannot stand beside nodeGroupName"
 
     def create(self, aws: Aws, inputs: Values) -> str:
+        name = inputs.get("nodeGroupName") or f"{inputs['nodeGroupNamePrefix']}{_unique()}"
         aws.again(
             lambda: aws.eks.create_nodegroup(
                 clusterName=inputs["clusterName"],
-                nodegroupName=inputs["nodeGroupName"],
+                nodegroupName=name,
                 nodeRole=inputs["nodeRoleArn"],
                 subnets=inputs["subnetIds"],
                 scalingConfig=inputs["scalingConfig"],
@@ -301,7 +312,7 @@ class NodeGroup(Kind):
             saying="cannot be found or assumed",
             seconds=120,
         )
-        return f"{inputs['clusterName']}:{inputs['nodeGroupName']}"
+        return f"{inputs['clusterName']}:{name}"
 
     def settle(self, aws: Aws, id: str, inputs: Values) -> None:
         aws.wait(
@@ -376,12 +387,24 @@ class NodeGroup(Kind):
         until_gone(aws, lambda: self._one(aws, id)["status"], ("DELETING", "ACTIVE"))
 
     def find(self, aws: Aws, inputs: Values) -> str | None:
-        id = f"{inputs['clusterName']}:{inputs['nodeGroupName']}"
+        cluster, wanted, prefix = inputs["clusterName"], inputs.get("nodeGroupName"), inputs.get("nodeGroupNamePrefix")
         try:
-            self._one(aws, id)
+            names = one(lambda: aws.eks.list_nodegroups(clusterName=cluster), "nodegroups")
         except Gone:
             return None
-        return id
+        alike = [
+            name
+            for name in names
+            if name == wanted or (prefix and name.startswith(prefix) and len(name) == len(prefix) + _UNIQUE)
+        ]
+        # Where one takes another one's place, both have the prefix: the one that is cut off is the younger.
+        return f"{cluster}:{max(alike)}" if alike else None
+
+
+def _unique() -> str:
+    # As the real provider makes it (terraform-plugin-sdk, helper/id): a time, so that later names sort after earlier ones,
+    # and a count.
+    return f"{time.strftime('%Y%m%d%H%M%S', time.gmtime())}{time.time_ns() // 100000 % 10000:04d}{next(_count):08x}"
 
 
 def _template(inputs: Values) -> dict[str, str] | None:

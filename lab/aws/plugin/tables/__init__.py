@@ -30,6 +30,7 @@ class Autoname(BaseModel):
         property: The input.
         prefix: What stands in front.
         longest: Characters that the name may have.
+        unless: An input that says the beginning of a name which is made when the resource is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +38,7 @@ class Autoname(BaseModel):
     property: str
     prefix: str = ""
     longest: int = 255
+    unless: str | None = None
 
 
 class Table(BaseModel):
