@@ -253,7 +253,9 @@ def bench(
 
 @app.command()
 def rehearse(
-    stacks: Annotated[list[str] | None, typer.Option("--stack", help="A stack of AWS whose first preview is shown.")] = None,
+    stacks: Annotated[
+        list[str] | None, typer.Option("--stack", help="A stack of AWS whose first preview is shown.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Kill the engine at every point.")] = False,
 ) -> None:
     """Rehearse AWS without an account: a small program through all acts, faults and kills among them, and the first

@@ -1,8 +1,9 @@
 """The stand-in for the `aws` command: `aws eks get-token`, and nothing else.
 
-On AWS the token is a signed request that the API server has AWS check. Here it is one of a service account in the region
-of the lab behind the cluster, made for a quarter of an hour and refused after it. It may do everything where the caller's
-access entry has AmazonEKSClusterAdminPolicy, and nothing where there is none: the API server then answers 403.
+On AWS the token is a signed request that the API server has AWS check. Here it is one of a service account in the
+region of the lab behind the cluster, made for a quarter of an hour and refused after it. It may do everything where
+the caller's access entry has AmazonEKSClusterAdminPolicy, and nothing where there is none: the API server then answers
+403.
 """
 
 from __future__ import annotations

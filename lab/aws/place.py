@@ -29,7 +29,8 @@ def endpoint() -> str:
     found = os.environ.get(ENDPOINT, "")
     if not _of_this_machine(urlsplit(found).hostname):
         raise NotTheStandIn(
-            f"{ENDPOINT} is {found or 'not set'}: this `pulumi-resource-aws` is the rehearsal's stand-in and talks to the "
+            f"{ENDPOINT} is {found or 'not set'}: this `pulumi-resource-aws` is the rehearsal's stand-in and talks "
+            "to the "
             "account that `make rehearse` starts on this machine, never to AWS. Take it off PATH to deploy for real."
         )
     return found

@@ -110,17 +110,21 @@ def deaf_vpc(world: World) -> list[str]:
 
 
 REFUSED = [
-    ("a version that is not offered", cluster(version="1.99"), "unsupported Kubernetes version 1.99; EKS offers 1.31, "),
+    ("a version that is not offered", cluster(version="1.99"), "unsupported Kubernetes version 1.99; EKS offers "
+                                                               "1.31, "),
     ("a version out of standard support", cluster(version="1.32"),
-     "Kubernetes version 1.32 is in extended support since 2026-03-23, which the upgrade policy STANDARD does not take"),
+     "Kubernetes version 1.32 is in extended support since 2026-03-23, which the upgrade policy STANDARD does not "
+     "take"),
     ("a role that does not exist", cluster(roleArn="arn:aws:iam::123456789012:role/nobody"),
-     "Role with arn: arn:aws:iam::123456789012:role/nobody, could not be assumed because it does not exist or the trusted "
+     "Role with arn: arn:aws:iam::123456789012:role/nobody, could not be assumed because it does not exist or the "
+     "trusted "
      "entity is not correct"),
     ("a role without the policy", lambda w: cluster(roleArn=weak_role(w))(w),
      "Please ensure the following policies [arn:aws:iam::aws:policy/AmazonEKSClusterPolicy] are attached"),
     ("a cluster twice", twice(cluster()), "Cluster already exists with name: one"),
     ("a name too long", cluster(name="a" * 101), "has to have at most 100 letters"),
-    ("one zone", network(subnetIds=lambda w: w.subnet_ids[:1]), "Subnets specified must be in at least two different AZs"),
+    ("one zone", network(subnetIds=lambda w: w.subnet_ids[:1]), "Subnets specified must be in at least two "
+                                                                "different AZs"),
     ("subnets that are not there", network(subnetIds=["subnet-0"]), "The subnet ID 'subnet-0' does not exist"),
     ("a VPC without host names", network(subnetIds=deaf_vpc),
      "Private endpoint access needs DNS support and DNS hostnames"),
@@ -129,13 +133,15 @@ REFUSED = [
      "The following CIDRs are invalid in publicAccessCidrs: [10.0.0.0/8]"),
     ("half of Auto Mode", lambda w: cluster(**{k: v for k, v in w.auto_mode().items() if k != "storageConfig"})(w),
      "storage_config.block_storage.enabled must all be set to either true or false"),
-    ("Auto Mode with the old access", lambda w: cluster(**w.auto_mode(), accessConfig={"authenticationMode": "CONFIG_MAP"})(w),
+    ("Auto Mode with the old access", lambda w: cluster(**w.auto_mode(),
+     accessConfig={"authenticationMode": "CONFIG_MAP"})(w),
      "For EKS Auto Mode, the authentication mode must be set to API or API_AND_CONFIG_MAP."),
     ("Auto Mode with its own add-ons", lambda w: cluster(**w.auto_mode(), bootstrapSelfManagedAddons=True)(w),
      "For EKS Auto Mode, bootstrapSelfManagedAddons must be set to false."),
     ("a key of another region", encrypted, "The keyArn in encryptionConfig provider is invalid"),
     ("a log that does not exist", cluster(enabledClusterLogTypes=["everything"]), "`everything` is none of api, audit"),
-    ("two versions at once", lambda w: (state.VERSION_DONE, w.cluster, raised("1.36")(w)), "unsupported Kubernetes version 1.36"),
+    ("two versions at once", lambda w: (state.VERSION_DONE, w.cluster, raised("1.36")(w)), "unsupported Kubernetes "
+                                                                                           "version 1.36"),
     ("a lower version", lambda w: (w.cluster, raised("1.33")(w)), "is in extended support since 2026-07-29"),
     ("a protected cluster", lambda w: w.east.delete(cluster(deletionProtection=True)(w)),
      "Cluster one has deletion protection enabled"),
@@ -154,8 +160,10 @@ REFUSED = [
      "desired capacity 3 has to be between minimum 1 and maximum 2"),
     ("a name of nodes too long", group(nodeGroupName="n" * 64), "has to have 1 to 63 characters"),
     ("nodes twice", twice(group()), "NodeGroup already exists with name nodes and cluster name one"),
-    ("a role that is not for nodes", lambda w: group(nodeRoleArn=w.cluster_role["arn"])(w), "cannot be found or assumed by EC2"),
-    ("no template", group(launchTemplate={"id": "lt-0", "version": "1"}), "You must specify an existing launch template"),
+    ("a role that is not for nodes", lambda w: group(nodeRoleArn=w.cluster_role["arn"])(w), "cannot be found or "
+                                                                                            "assumed by EC2"),
+    ("no template", group(launchTemplate={"id": "lt-0", "version": "1"}), "You must specify an existing launch "
+                                                                          "template"),
     ("an add-on that does not exist", addon(addonName="moon"), "Addon moon specified is not supported"),
     ("an add-on's version", addon(addonVersion="1.20"), "Addon version specified is not supported: 1.20"),
     ("a newer proxy", addon(addonName="kube-proxy", addonVersion="v1.35.0-eksbuild.2"),

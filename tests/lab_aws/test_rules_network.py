@@ -115,7 +115,8 @@ REFUSED = [
     ("a VPC with a gateway", lambda w: (w.gateway, w.east.delete(w.vpc)), "has dependencies and cannot be deleted"),
     ("a VPC with a group", lambda w: (w.group, w.east.delete(w.vpc)), "has dependencies and cannot be deleted"),
     ("a VPC with a route table", lambda w: (w.table, w.east.delete(w.vpc)), "has dependencies and cannot be deleted"),
-    ("a subnet with a NAT gateway", lambda w: (w.nat, w.east.delete(w.subnets[0])), "has dependencies and cannot be deleted"),
+    ("a subnet with a NAT gateway", lambda w: (w.nat, w.east.delete(w.subnets[0])), "has dependencies and cannot be "
+                                                                                    "deleted"),
     ("a subnet with an endpoint", lambda w: (endpoint(w), w.east.delete(w.subnets[0])),
      "has dependencies and cannot be deleted"),
     ("a subnet with a control plane", lambda w: (w.cluster, w.east.delete(w.subnets[0])),
@@ -134,7 +135,8 @@ REFUSED = [
      "The CIDR '10.0.1.128/25' conflicts with another subnet"),
     ("a zone of another region",
      lambda w: w.east.make(SUBNET, vpcId=w.vpc.id, cidrBlock="10.0.9.0/24", availabilityZone="us-west-2a"),
-     "Value (us-west-2a) for parameter availabilityZone is invalid. Subnets can currently only be created in the following "
+     "Value (us-west-2a) for parameter availabilityZone is invalid. Subnets can currently only be created in the "
+     "following "
      "availability zones: us-east-1a"),
     ("a second internet gateway", second_gateway, "already has an internet gateway attached"),
     ("a NAT gateway without an internet gateway", nat_without_gateway, "has no Internet gateway attached"),
@@ -145,7 +147,8 @@ REFUSED = [
      "The destination CIDR block 10.0.3.0/24 is equal to or more specific than one of this VPC's CIDR blocks."),
     ("a route twice", lambda w: (route(w, gatewayId=w.gateway.id), route(w, gatewayId=w.gateway.id)),
      "with destination (0.0.0.0/0) already exists"),
-    ("a route to two targets", lambda w: route(w, gatewayId=w.gateway.id, natGatewayId=w.nat.id), "a route has one target of"),
+    ("a route to two targets", lambda w: route(w, gatewayId=w.gateway.id, natGatewayId=w.nat.id), "a route has one "
+                                                                                                  "target of"),
     ("a route to an unattached transit gateway", lambda w: route(w, transitGatewayId=transit(w).id),
      "does not exist or is not attached to"),
     ("a subnet with two route tables", associated, "conflicts with an existing association"),

@@ -126,11 +126,13 @@ def change_records(original: Callable[..., Any], self: Any, zoneid: str, change_
             identifier = wanted.get("SetIdentifier")
             if any((each.set_identifier or None) == identifier for each in alike):
                 raise _InvalidChange(
-                    f"Tried to create resource record set [name='{name}', type='{wanted['Type']}'] but it already exists"
+                    f"Tried to create resource record set [name='{name}', type='{wanted['Type']}'] but it already "
+                    "exists"
                 )
             if alike and any(bool(each.set_identifier) != bool(identifier) for each in alike):
                 raise _InvalidChange(
-                    f"RRSet of type {wanted['Type']} with DNS name {name} cannot be created because a non multivalue answer "
+                    f"RRSet of type {wanted['Type']} with DNS name {name} cannot be created because a non "
+                    "multivalue answer "
                     "rrset exists with the same name and type"
                 )
         check = wanted.get("HealthCheckId")
@@ -152,7 +154,8 @@ def _target(wanted: dict[str, Any]) -> None:
             )
         if not known(alias["DNSName"]):
             raise _InvalidChange(
-                f"Tried to create an alias that targets {alias['DNSName']}, but the alias target name does not lie within "
+                f"Tried to create an alias that targets {alias['DNSName']}, but the alias target name does not lie "
+                "within "
                 "the target zone"
             )
 
@@ -163,7 +166,8 @@ def delete_health_check(original: Callable[..., Any], self: Any, health_check_id
         for each in zone.rrsets:
             if each.health_check_id == health_check_id:
                 raise _HealthCheckInUse(
-                    f"The health check {health_check_id} is in use by {each.name} {each.set_identifier or ''} [rehearsal]"
+                    f"The health check {health_check_id} is in use by {each.name} {each.set_identifier or ''} "
+                    "[rehearsal]"
                 )
     return original(health_check_id)
 

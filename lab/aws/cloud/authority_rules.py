@@ -1,5 +1,5 @@
-"""AWS Private CA: templates, validity and the state of an authority count (Private CA user guide, UsingTemplates.html and
-issuing-certificates; API_IssueCertificate).
+"""AWS Private CA: templates, validity and the state of an authority count (Private CA user guide, UsingTemplates.html
+and issuing-certificates; API_IssueCertificate).
 """
 
 from __future__ import annotations

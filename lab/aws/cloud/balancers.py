@@ -1,7 +1,7 @@
 """Network load balancers: what a controller in a cluster makes for Services of type LoadBalancer.
 
-The controller itself is `lab.aws.rehearsal.controller`, outside of the account as on AWS; here is what it makes: a name, an
-interface in each subnet, and an end that takes time.
+The controller itself is `lab.aws.rehearsal.controller`, outside of the account as on AWS; here is what it makes: a
+name, an interface in each subnet, and an end that takes time.
 """
 
 from __future__ import annotations

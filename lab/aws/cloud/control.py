@@ -1,4 +1,5 @@
-"""What a rehearsal asks of the account beside AWS's own calls: a journal, faults, an inventory, what is there beforehand."""
+"""What a rehearsal asks of the account beside AWS's own calls: a journal, faults, an inventory, what is there
+beforehand."""
 
 from __future__ import annotations
 

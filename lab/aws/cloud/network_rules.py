@@ -77,14 +77,22 @@ def _uses_of_vpc(backend: Any, vpc: str) -> Iterator[Any]:
 
 @around(EC2Backend, "create_subnet")
 def create_subnet(
-    original: Callable[..., Any], self: Any, vpc_id: str, cidr_block: str, *rest: Any, **named: Any
+    original: Callable[..., Any],
+    self: Any,
+    vpc_id: str,
+    cidr_block: str,
+    ipv6_cidr_block: str | None = None,
+    availability_zone: str | None = None,
+    *rest: Any,
+    **named: Any,
 ) -> Any:
-    zone = named.get("availability_zone")
-    if zone and not zone.startswith(self.region_name):
+    if availability_zone and not availability_zone.startswith(self.region_name):
         raise Ec2Error(
             "InvalidParameterValue",
-            f"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in the "
-            f"following availability zones: {', '.join(each.name for each in self.describe_availability_zones())}.",
+            f"Value ({availability_zone}) for parameter availabilityZone is invalid. Subnets can currently only be "
+            "created "
+            "in the following availability zones: "
+            f"{', '.join(each.name for each in self.describe_availability_zones())}.",
         )
     _quota(
         "subnets-per-vpc",
@@ -92,7 +100,7 @@ def create_subnet(
         "SubnetLimitExceeded",
         "The maximum number of subnets has been reached.",
     )
-    subnet = original(vpc_id, cidr_block, *rest, **named)
+    subnet = original(vpc_id, cidr_block, ipv6_cidr_block, availability_zone, *rest, **named)
     # moto calls the first one of each zone a default subnet, which gives its instances public addresses.
     if not self.get_vpc(vpc_id).is_default:
         subnet.default_for_az, subnet.map_public_ip_on_launch = False, False
@@ -138,7 +146,8 @@ def attach_internet_gateway(original: Callable[..., Any], self: Any, internet_ga
 def detach_internet_gateway(original: Callable[..., Any], self: Any, internet_gateway_id: str, vpc_id: str) -> Any:
     if any(each.public_ip for each in interfaces(self, vpc=vpc_id)):
         raise dependency(
-            f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before detaching "
+            f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before "
+            "detaching "
             "the gateway."
         )
     return original(internet_gateway_id, vpc_id)
@@ -285,7 +294,8 @@ def associate_route_table(
             if subnet_id and target == subnet_id and table.id != route_table_id:
                 raise Ec2Error(
                     "Resource.AlreadyAssociated",
-                    f"the specified association for route table {route_table_id} conflicts with an existing association "
+                    f"the specified association for route table {route_table_id} conflicts with an existing "
+                    "association "
                     f"({association})",
                 )
     return original(route_table_id, gateway_id=gateway_id, subnet_id=subnet_id)
@@ -308,7 +318,8 @@ def create_route(
             if wanted.subnet_of(IPv4Network(association["cidr_block"])):
                 raise Ec2Error(
                     "InvalidParameterValue",
-                    f"The destination CIDR block {destination_cidr_block} is equal to or more specific than one of this "
+                    f"The destination CIDR block {destination_cidr_block} is equal to or more specific than one of "
+                    "this "
                     "VPC's CIDR blocks. This route can target only an interface or an instance.",
                 )
         _targets(self, table.vpc_id, named)

@@ -188,7 +188,8 @@ def _private_dns(ec2: Any, vpc: Any, service: str, mine: list[Any], named: dict[
     if any(each.service_name == service and each.private_dns_enabled for each in mine):
         raise _refuse(
             "InvalidParameter",
-            f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service} in the VPC "
+            f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service} in "
+            "the VPC "
             f"{vpc.id}",
         )
 

@@ -22,8 +22,8 @@ from lab.aws.place import ORDERS
 
 
 class Account:
-    """The requests' way: to the rehearsal's own door, into a fault, or to moto. One at a time: moto's tables are not made
-    for more, and what takes long on AWS is not a long call, but a state that is asked for again.
+    """The requests' way: to the rehearsal's own door, into a fault, or to moto. One at a time: moto's tables are not
+    made for more, and what takes long on AWS is not a long call, but a state that is asked for again.
     """
 
     def __init__(self, inner: Application) -> None:

@@ -37,7 +37,9 @@ def _leads(source: Cluster, target: Cluster) -> bool:
     """Whether all route tables of the subnets in which the source's nodes and load balancers are lead to the target."""
     ec2, wanted = source.ec2, _range(target)
     tables = list(_tables(ec2, source))
-    return bool(tables) and all(any(_route_leads(ec2, route, wanted, target) for route in each.routes) for each in tables)
+    return bool(tables) and all(
+        any(_route_leads(ec2, route, wanted, target) for route in each.routes) for each in tables
+    )
 
 
 def _tables(ec2: Any, cluster: Cluster) -> Iterator[Any]:
@@ -45,7 +47,9 @@ def _tables(ec2: Any, cluster: Cluster) -> Iterator[Any]:
     for subnet in ec2.describe_subnets(filters={"vpc-id": cluster.vpc}):
         if any(tag["key"] == "kubernetes.io/role/internal-elb" for tag in subnet.get_tags()):
             own = [each for each in ec2.route_tables.values() if subnet.id in each._associations.values()]
-            main = [each for each in ec2.route_tables.values() if each.vpc_id == cluster.vpc and each.main_association_id]
+            main = [
+                each for each in ec2.route_tables.values() if each.vpc_id == cluster.vpc and each.main_association_id
+            ]
             yield (own or main)[0]
 
 
@@ -54,7 +58,10 @@ def _route_leads(ec2: Any, route: Any, wanted: IPv4Network, target: Cluster) -> 
     if not destination or not wanted.subnet_of(IPv4Network(destination)):
         return False
     if route.vpc_pcx is not None:
-        return route.vpc_pcx._status.code == "active" and target.vpc in (route.vpc_pcx.vpc.id, route.vpc_pcx.peer_vpc.id)
+        return route.vpc_pcx._status.code == "active" and target.vpc in (
+            route.vpc_pcx.vpc.id,
+            route.vpc_pcx.peer_vpc.id,
+        )
     if route.transit_gateway is not None:
         return _transit_leads(ec2, route.transit_gateway.id, wanted, target)
     return False

@@ -21,7 +21,8 @@ _lock = threading.Lock()
 
 
 def _patience(seconds: float) -> float:
-    # Where time is cut to a hundredth, what a busy machine takes beside it is not. At pace 0 nothing has to be waited for.
+    # Where time is cut to a hundredth, what a busy machine takes beside it is not. At pace 0 nothing has to be waited
+    # for.
     return max(5.0, seconds * pace()) if pace() else 0.0
 
 

@@ -47,7 +47,7 @@ def response(
         for path, kind in between(table, olds, news).items()
         if not any(path == each or path.startswith(f"{each}.") for each in ignored)
     }
-    replaces = [path for path, kind in changes.items() if replaced(table, path, kind, olds, news)]
+    replaces = [path for path, kind in changes.items() if replaced(table, path, kind)]
     kinds = provider_pb2.PropertyDiff
     detailed = {
         path: provider_pb2.PropertyDiff(
@@ -67,7 +67,7 @@ def response(
     )
 
 
-def replaced(table: Table, path: str, kind: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+def replaced(table: Table, path: str, kind: str) -> bool:
     """Whether this change makes a new resource."""
     if path == "computeConfig.nodeRoleArn" and kind == UPDATE:
         # Only where one role takes the place of another (internal/service/eks/cluster.go, CustomizeDiff).

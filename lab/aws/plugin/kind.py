@@ -18,8 +18,8 @@ class Gone(Exception):
 class Kind:
     """A resource type: the calls that make, read, change and delete one.
 
-    A creation has two parts, as with the real provider: `create` makes the resource and gives its id, `settle` brings it
-    to what was asked and waits. Where `settle` fails, the engine keeps the id, and the next run goes on from there.
+    A creation has two parts, as with the real provider: `create` makes the resource and gives its id, `settle` brings
+    it to what was asked and waits. Where `settle` fails, the engine keeps the id, and the next run goes on from there.
 
     Attributes:
         token: The type's token.
@@ -43,8 +43,8 @@ class Kind:
         return told
 
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
-        """What AWS or the real provider would refuse of these inputs already in a preview: property and sentence. What is
-        not known yet is left out of `inputs`.
+        """What AWS or the real provider would refuse of these inputs already in a preview: property and sentence. What
+        is not known yet is left out of `inputs`.
         """
         del inputs
         yield from ()

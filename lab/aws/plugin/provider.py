@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -147,16 +148,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind, _ = self._carried(_token(request.urn), context)
         known = values.read(request.properties)
         aws = self._aws(known)
-        try:
+        with contextlib.suppress(Gone):
             self._calling(context, f"deleting {request.urn}", lambda: kind.delete(aws, request.id, known))
-        except Gone:
-            pass
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
-            f"{request.tok}: the stand-in carries no function of AWS. The program asks no cloud when it is run: a preview "
+            f"{request.tok}: the stand-in carries no function of AWS. The program asks no cloud when it is run: a "
+            "preview "
             "on a fresh account has to need nothing but itself.",
         )
 
@@ -167,7 +167,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if kind is None or table is None:
             context.abort(
                 grpc.StatusCode.UNIMPLEMENTED,
-                f"{token}: the stand-in for AWS does not carry this resource type, and takes none that it does not carry. "
+                f"{token}: the stand-in for AWS does not carry this resource type, and takes none that it does not "
+                "carry. "
                 "Add it to lab/aws/plugin/kinds and lab/aws/plugin/tables, or do without it.",
             )
             raise AssertionError("abort raises")

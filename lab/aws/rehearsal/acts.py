@@ -161,5 +161,3 @@ def kills(stage: Stage, verb: str, number: int) -> None:
 def _as_it_should_be(stage: Stage) -> None:
     equal("what changes after it", stage.engine.up().by_type(), {})
     equal("what is in the account", stage.account.counts(), stage.whole)
-
-

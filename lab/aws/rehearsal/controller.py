@@ -1,9 +1,10 @@
 """What makes load balancers: Auto Mode's own part, and the AWS Load Balancer Controller, in one.
 
-It looks at a region's Services of type LoadBalancer that ask for a Network Load Balancer, has the account make one for each,
-and tells its name in the Service's status: a name and no address, as on AWS. Behind the name stands an address of the lab:
-that of a second Service with the same pods, which the lab's own MetalLB serves. A finalizer keeps a Service until its load
-balancer is deleted; the account keeps the interfaces longer, which is what subnets and VPCs then wait for.
+It looks at a region's Services of type LoadBalancer that ask for a Network Load Balancer, has the account make one for
+each, and tells its name in the Service's status: a name and no address, as on AWS. Behind the name stands an address
+of the lab: that of a second Service with the same pods, which the lab's own MetalLB serves. A finalizer keeps a
+Service until its load balancer is deleted; the account keeps the interfaces longer, which is what subnets and VPCs
+then wait for.
 """
 
 from __future__ import annotations
@@ -61,9 +62,11 @@ def second(service: Object) -> Object:
     """The Service by which the lab serves a load balancer."""
     metadata, spec = service["metadata"], service["spec"]
     ports = [
-        {name: port[name] for name in ("name", "port", "targetPort", "protocol") if name in port} for port in spec["ports"]
+        {name: port[name] for name in ("name", "port", "targetPort", "protocol") if name in port}
+        for port in spec["ports"]
     ]
-    # Its source ranges are left out: nobody in the lab has an address of AWS, and the account's ways decide in their place.
+    # Its source ranges are left out: nobody in the lab has an address of AWS, and the account's ways decide in their
+    # place.
     wanted = {"type": "LoadBalancer", "selector": spec.get("selector", {}), "ports": ports}
     return {
         "apiVersion": "v1",

@@ -185,8 +185,8 @@ class Engine:
     def unlock(self) -> None:
         """Take the lock away that a killed engine has left, and the state that it was just writing.
 
-        A backend of files is cut off in the middle of a file, where one of objects (S3) keeps the one before; that one is
-        beside it. The engine begins nothing before it is written down, so that one knows of all that was begun.
+        A backend of files is cut off in the middle of a file, where one of objects (S3) keeps the one before; that one
+        is beside it. The engine begins nothing before it is written down, so that one knows of all that was begun.
         """
         for file in (self.folder / "state" / ".pulumi" / "stacks").glob(f"*/{self.stack}.json"):
             before = file.with_suffix(".json.bak")
@@ -199,7 +199,6 @@ class Engine:
         """The stack's state."""
         text = self.run("stack", "export", "--stack", self.stack)
         return json.loads(text[text.index("{") :]).get("deployment") or {}
-
 
     def replace(self, deployment: Mapping[str, Any]) -> None:
         """Put another state in the place of the stack's."""

@@ -96,5 +96,7 @@ def _issued(name: str, *, by: _Pair | None = None, length: int | None = None, na
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False
+        )
     return _Pair(builder.sign(issuer_key, hashes.SHA256()), key)

@@ -25,7 +25,8 @@ ALLOWED = (
     "istio-mesh:gateways.eastWest.replicas",
     "istio-mesh:gateways.eastWest.resources",
 )
-"""What it may set: where charts and images come from, the lab's Envoy, sizes. Anything else would rehearse another stack."""
+"""What it may set: where charts and images come from, the lab's Envoy, sizes. Anything else would rehearse another
+stack."""
 
 
 def load(file: Path = FILE) -> dict[str, Any]:

@@ -72,8 +72,9 @@ def in_account(account: str) -> Callable[[str, str, Mapping[str, Any]], str | No
 def mended(deployment: Mapping[str, Any], found: Sequence[Pending]) -> dict[str, Any]:
     """A stack's state in which what was cut off is either there, with its id, or struck off.
 
-    The engine has a flag for it, `pulumi refresh --import-pending-creates`, which in 3.259 notes the id and then forgets
-    the resource: its operation turns into `importing`, and no step comes of it (pkg/cmd/pulumi/operations/refresh.go).
+    The engine has a flag for it, `pulumi refresh --import-pending-creates`, which in 3.259 notes the id and then
+    forgets the resource: its operation turns into `importing`, and no step comes of it
+    (pkg/cmd/pulumi/operations/refresh.go).
     """
     ids = {each.urn: each.id for each in found}
     resources, pending_operations = list(deployment.get("resources") or []), []

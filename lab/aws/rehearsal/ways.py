@@ -1,9 +1,9 @@
 """Which ways between regions the account has open, and the same in the lab's network.
 
-A packet between regions of the lab is let through where AWS would let it through: where a peering connection (or transit
-gateways) joins the two VPCs, the route tables of the private subnets of both sides lead there and back, and a security
-group of the target lets the source's range in on that port. Of all ports, those of the east-west gateway and of the API
-server are decided so.
+A packet between regions of the lab is let through where AWS would let it through: where a peering connection (or
+transit gateways) joins the two VPCs, the route tables of the private subnets of both sides lead there and back, and a
+security group of the target lets the source's range in on that port. Of all ports, those of the east-west gateway and
+of the API server are decided so.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Way:
 
 
 def rules(topology: Topology, target: str, ways: Iterable[Way]) -> str:
-    """A region's rules, for `iptables-restore --noflush`: what comes from other regions to the decided ports is dropped,
-    as a security group drops it, unless its way is open. target: the region's name in the lab.
+    """A region's rules, for `iptables-restore --noflush`: what comes from other regions to the decided ports is
+    dropped, as a security group drops it, unless its way is open. target: the region's name in the lab.
     """
     region = topology.region(target)
     open_ways = set(ways)

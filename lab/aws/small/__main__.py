@@ -13,11 +13,13 @@ REGIONS = {"use1": "us-east-1", "usw2": "us-west-2"}
 
 
 def trust(service: str, *actions: str) -> str:
+    """Who may assume a role."""
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": list(actions)}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def tags(name: str) -> dict[str, str]:
+    """Tags of a resource: no two have the same."""
     return {"Name": name, "stack": pulumi.get_stack()}
 
 
@@ -69,10 +71,16 @@ for number, (name, region) in enumerate(REGIONS.items()):
         tags=tags(f"{name}-nodes"),
         opts=opts,
     )
-    key = aws.kms.Key(f"{name}-key", enable_key_rotation=True, deletion_window_in_days=7, tags=tags(f"{name}-key"), opts=opts)
+    key = aws.kms.Key(
+        f"{name}-key", enable_key_rotation=True, deletion_window_in_days=7, tags=tags(f"{name}-key"), opts=opts
+    )
     aws.kms.Alias(f"{name}-key", name=f"alias/small-{name}", target_key_id=key.key_id, opts=opts)
     logs = aws.cloudwatch.LogGroup(
-        f"{name}-logs", name=f"/aws/eks/small-{name}/cluster", retention_in_days=30, tags=tags(f"{name}-logs"), opts=opts
+        f"{name}-logs",
+        name=f"/aws/eks/small-{name}/cluster",
+        retention_in_days=30,
+        tags=tags(f"{name}-logs"),
+        opts=opts,
     )
     automatic = number == 0
     cluster = aws.eks.Cluster(
@@ -132,7 +140,9 @@ for number, (name, region) in enumerate(REGIONS.items()):
     entry = aws.eks.AccessEntry(
         f"{name}-deployer",
         cluster_name=cluster.name,
-        principal_arn=f"arn:aws:iam::{aws_account}:role/deployer" if (aws_account := config.get("account")) else role.arn,
+        principal_arn=f"arn:aws:iam::{aws_account}:role/deployer"
+        if (aws_account := config.get("account"))
+        else role.arn,
         tags=tags(f"{name}-deployer"),
         opts=opts,
     )

@@ -91,7 +91,8 @@ def _entries(region: str, name: str) -> Cluster:
     cluster = active(region, name)
     if cluster.said["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
         raise wrong_now(
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this "
+            "operation."
         )
     return cluster
 

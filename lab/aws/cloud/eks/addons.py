@@ -136,7 +136,8 @@ def _check(cluster: Cluster, name: str, version: str, values: str | None) -> Non
         own, present = minor(match[1]), minor(cluster.said["version"])
         if own > present or present - own > 3:
             raise invalid(
-                f"Addon version specified is not supported: kube-proxy {version} on Kubernetes {cluster.said['version']}"
+                f"Addon version specified is not supported: kube-proxy {version} on Kubernetes "
+                f"{cluster.said['version']}"
             )
     if values:
         try:

@@ -145,7 +145,8 @@ def raise_version(region: str, given: dict[str, Any]) -> Any:
         # The kubelet may be three minors older (user guide, update-cluster.html).
         if minor(wanted) - minor(group["version"]) > 3:
             raise invalid(
-                f"Kubelet version of Nodegroup {name} must be updated to match cluster version {present} before updating "
+                f"Kubelet version of Nodegroup {name} must be updated to match cluster version {present} before "
+                "updating "
                 f"cluster version; it is {group['version']}"
             )
     cluster.said["status"] = "UPDATING"
@@ -269,7 +270,8 @@ def _check_version(version: str, support: str) -> None:
         raise invalid(f"unsupported Kubernetes version {version}; EKS offers {', '.join(VERSIONS)}")
     if support == "STANDARD" and in_extended_support(version, state.today()):
         raise invalid(
-            f"Kubernetes version {version} is in extended support since {VERSIONS[version][0]}, which the upgrade policy "
+            f"Kubernetes version {version} is in extended support since {VERSIONS[version][0]}, which the upgrade "
+            "policy "
             "STANDARD does not take"
         )
 
@@ -283,7 +285,8 @@ def _check_role(arn: str, *, auto: bool) -> None:
         )
     if CLUSTER_POLICY not in role.managed_policies:
         raise invalid(
-            "The provided role doesn't have the Amazon EKS Managed Policies associated with it. Please ensure the following "
+            "The provided role doesn't have the Amazon EKS Managed Policies associated with it. Please ensure the "
+            "following "
             f"policies [{CLUSTER_POLICY}] are attached"
         )
 
@@ -329,7 +332,8 @@ def _check_auto_mode(given: dict[str, Any], mode: str, self_managed: bool) -> No
     storage = (given.get("storageConfig") or {}).get("blockStorage") or {}
     if len({bool(each.get("enabled")) for each in (compute, balancing, storage)}) > 1:
         raise invalid(
-            "For EKS Auto Mode, please ensure that all required configs, including computeConfig, kubernetesNetworkConfig, "
+            "For EKS Auto Mode, please ensure that all required configs, including computeConfig, "
+            "kubernetesNetworkConfig, "
             "and blockStorage are all either fully enabled or fully disabled."
         )
     if not compute.get("enabled"):
@@ -394,7 +398,8 @@ def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _log_group(cluster: Cluster) -> None:
-    """Logs that find no group make one, without an end to how long they are kept (user guide, control-plane-logs.html)."""
+    """Logs that find no group make one, without an end to how long they are kept (user guide,
+    control-plane-logs.html)."""
     logs, name = backend("logs", cluster.region), f"/aws/eks/{cluster.name}/cluster"
     if any(each["enabled"] for each in cluster.said["logging"]["clusterLogging"]) and name not in logs.groups:
         logs.create_log_group(name, {})

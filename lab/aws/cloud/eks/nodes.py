@@ -199,7 +199,8 @@ def _check_version(cluster: Cluster, version: str) -> None:
     present = cluster.said["version"]
     if minor(version) > minor(present) or minor(present) - minor(version) > 3:
         raise invalid(
-            f"Requested Nodegroup release version {version} is invalid: it may be that of the cluster, {present}, or up to "
+            f"Requested Nodegroup release version {version} is invalid: it may be that of the cluster, {present}, "
+            "or up to "
             "three minors older"
         )
 

@@ -32,8 +32,8 @@ class Cluster:
 
     Attributes:
         said: What DescribeCluster says.
-        nodes, addons, entries, pods: Descriptions of node groups, add-ons, access entries and Pod Identity associations.
-        policies: Policies of access entries, by principal and policy.
+        nodes, addons, entries, pods: Descriptions of node groups, add-ons, access entries and Pod Identity
+        associations. policies: Policies of access entries, by principal and policy.
         updates: Updates by id.
         held: Network interfaces of the control plane.
         node_held: Network interfaces of node groups, by name.

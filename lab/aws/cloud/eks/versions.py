@@ -1,4 +1,5 @@
-"""Versions of Kubernetes on EKS (EKS user guide, kubernetes-versions.html): ends of standard and of extended support."""
+"""Versions of Kubernetes on EKS (EKS user guide, kubernetes-versions.html): ends of standard and of extended
+support."""
 
 from __future__ import annotations
 

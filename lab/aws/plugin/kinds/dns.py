@@ -74,7 +74,7 @@ class Record(Kind):
         parts = [inputs["zoneId"], inputs["name"].rstrip(".").lower(), inputs["type"], inputs.get("setIdentifier", "")]
         return "_".join(part for part in parts if part)
 
-    def _find(self, aws: Aws, zone: str, name: str, type: str, identifier: str | None) -> dict[str, Any]:  # noqa: A002
+    def _find(self, aws: Aws, zone: str, name: str, type: str, identifier: str | None) -> dict[str, Any]:
         try:
             pages = aws.client("route53").get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
             for page in pages:
@@ -95,10 +95,10 @@ class Record(Kind):
 
     def read(self, aws: Aws, id: str, known: Values) -> dict[str, Any]:
         if known:
-            zone, type, identifier = known["zoneId"], known["type"], known.get("setIdentifier")  # noqa: A001
+            zone, type, identifier = known["zoneId"], known["type"], known.get("setIdentifier")
             name = known["name"]
         else:
-            zone, name, type, *rest = id.split("_", 3)  # noqa: A001
+            zone, name, type, *rest = id.split("_", 3)
             identifier = rest[0] if rest else None
         fqdn = self._fqdn(aws, {"zoneId": zone, "name": name})
         found = self._find(aws, zone, fqdn, type, identifier)

@@ -6,7 +6,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.aws.plugin.clients import Aws, code, given
 from lab.aws.plugin.kind import Gone, Kind, Values, kind, tagged
@@ -84,7 +84,10 @@ class Cluster(Kind):
         "version",
         "tagsAll",
     )
-    inner = {"vpcConfig": ("clusterSecurityGroupId", "vpcId"), "kubernetesNetworkConfig": ("serviceIpv4Cidr",)}
+    inner: ClassVar = {
+        "vpcConfig": ("clusterSecurityGroupId", "vpcId"),
+        "kubernetesNetworkConfig": ("serviceIpv4Cidr",),
+    }
 
     def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
         name = inputs.get("name")
@@ -402,8 +405,8 @@ class NodeGroup(Kind):
 
 
 def _unique() -> str:
-    # As the real provider makes it (terraform-plugin-sdk, helper/id): a time, so that later names sort after earlier ones,
-    # and a count.
+    # As the real provider makes it (terraform-plugin-sdk, helper/id): a time, so that later names sort after earlier
+    # ones, and a count.
     return f"{time.strftime('%Y%m%d%H%M%S', time.gmtime())}{time.time_ns() // 100000 % 10000:04d}{next(_count):08x}"
 
 

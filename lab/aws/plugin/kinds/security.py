@@ -37,8 +37,8 @@ class _Groups(Ec2Kind):
         }
 
     def rules_to(self, aws: Aws, id: str, inputs: Values) -> None:
-        """Bring the rules that stand in the group itself to what is wanted. Rules that are resources of their own are left
-        alone where it names none."""
+        """Bring the rules that stand in the group itself to what is wanted. Rules that are resources of their own are
+        left alone where it names none."""
         found = self.one(aws, id)
         for name, present in (("ingress", found["IpPermissions"]), ("egress", found["IpPermissionsEgress"])):
             if name not in inputs:

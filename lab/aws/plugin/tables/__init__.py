@@ -2,9 +2,9 @@
 resource. What has no entry is refused.
 
 Each type names the document that it was read from. `replace` are inputs whose change makes a new resource, `update`
-those that change in place (`a.b` is a part of an object). `sets` are lists without an order. `filled` are inputs that AWS
-fills in where the program says nothing: to leave them out is no change. `defaults` are what the real provider fills in.
-`autoname` is the input that gets a name where the program gives none.
+those that change in place (`a.b` is a part of an object). `sets` are lists without an order. `filled` are inputs that
+AWS fills in where the program says nothing: to leave them out is no change. `defaults` are what the real provider
+fills in. `autoname` is the input that gets a name where the program gives none.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 REGION = "region"
-"""Every regional resource has it since version 7 of pulumi-aws; a change replaces (Terraform's guide to version 6, enhanced
-region support)."""
+"""Every regional resource has it since version 7 of pulumi-aws; a change replaces (Terraform's guide to version 6,
+enhanced region support)."""
 
 
 class Autoname(BaseModel):
