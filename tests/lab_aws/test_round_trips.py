@@ -235,7 +235,7 @@ def policy_inputs(world: World) -> Inputs:
     }
 
 
-def covers(outputs: Mapping[str, Any], inputs: Any) -> bool:
+def covers(outputs: Any, inputs: Any) -> bool:
     """Whether everything that was said is told back. A list may be in another order."""
     if isinstance(inputs, Mapping):
         return isinstance(outputs, Mapping) and all(covers(outputs.get(name), each) for name, each in inputs.items())

@@ -99,7 +99,7 @@ def _signed(
     request: x509.CertificateSigningRequest,
     length: int | None,
     end: datetime.datetime,
-    algorithm: hashes.HashAlgorithm,
+    algorithm: Any,
 ) -> bytes:
     own = authority.certificate
     assert own is not None, "an active authority has a certificate"

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from moto import backends
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 ACCOUNT = os.environ.get("MOTO_ACCOUNT_ID", DEFAULT_ACCOUNT_ID)
 """The account's number. moto's server takes it from its environment."""

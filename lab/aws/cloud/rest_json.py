@@ -26,7 +26,8 @@ def routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
     """Method, path and name of every operation; those with more fixed words first."""
     model = botocore.session.get_session().get_service_model(service)
     found: list[tuple[str, re.Pattern[str], str]] = []
-    for name in model.operation_names:
+    names: Any = model.operation_names
+    for name in names:
         http = model.operation_model(name).http
         path = "".join(
             f"(?P<{part[1:-1].rstrip('+')}>{'.+' if part.endswith('+}') or service == 'route53' else '[^/]+'})"
@@ -48,7 +49,7 @@ def operation_of(service: str, method: str, path: str) -> tuple[str, dict[str, s
 
 def parameters(service: str, operation: str, words: Mapping[str, str], query: str, body: bytes) -> dict[str, Any]:
     """The input of an operation, by the names of its model."""
-    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+    shape: Any = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
     found: dict[str, Any] = json.loads(body) if body else {}
     asked = parse_qs(query)
     for name, member in (shape.members if shape else {}).items():

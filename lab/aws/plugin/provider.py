@@ -213,7 +213,10 @@ def _token(urn: str) -> str:
 
 
 def _told(inputs: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    told = {**inputs, **{name: value for name, value in found.items() if value is not None and name != "id"}}
+    """What is said of a resource: what was asked for, and what is there. What is found to be None is not there, even
+    if it was asked for.
+    """
+    told = {name: value for name, value in {**inputs, **found}.items() if value is not None and name != "id"}
     if "tags" in told:
         told.setdefault("tagsAll", told["tags"])
     return told

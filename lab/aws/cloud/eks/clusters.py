@@ -7,7 +7,7 @@ import itertools
 import re
 import secrets
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from lab.aws.cloud.around import CLOCK
@@ -314,7 +314,7 @@ def _network(region: str, given: dict[str, Any]) -> dict[str, Any]:
     allowed = given.get("publicAccessCidrs") or (["0.0.0.0/0"] if public else [])
     for each in allowed:
         network = ip_network(each)
-        if network.version == 4 and any(network.subnet_of(ip_network(reserved)) for reserved in _RESERVED):
+        if isinstance(network, IPv4Network) and any(network.subnet_of(IPv4Network(reserved)) for reserved in _RESERVED):
             raise invalid(f"The following CIDRs are invalid in publicAccessCidrs: [{each}]")
     return {
         "subnetIds": list(given["subnetIds"]),

@@ -204,7 +204,8 @@ class AccessPolicyAssociation(Kind):
         def ask() -> dict[str, Any]:
             return aws.eks.list_associated_access_policies(clusterName=cluster, principalArn=principal)
 
-        for each in one(ask, "associatedAccessPolicies"):
+        associated: Any = one(ask, "associatedAccessPolicies")
+        for each in associated:
             if each["policyArn"] == policy:
                 scope = {name: value for name, value in each["accessScope"].items() if value}
                 return {
