@@ -50,8 +50,8 @@ lint: venv ## ruff and pyright
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab
 
-rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them; FULL=1: every kill
-	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(FULL),--full)
+rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them into a lab without a mesh; FULL=1: every kill
+	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(DEPLOY),--deploy) $(if $(FULL),--full)
 
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions
 	@$(RUN) -m lab bench $(if $(SCALE),--scale)

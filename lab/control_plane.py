@@ -161,8 +161,8 @@ def scheduler(setting: Setting) -> Component:
 def coredns(setting: Setting) -> Component:
     """The name server, on the node's address."""
     # No upstream: a name outside of the cluster is refused at once, instead of after a time-out. Those of one domain
-    # have an address, as external services have one in public DNS; and none of IPv6, which is no error. Load balancers of a
-    # rehearsal of AWS have names, which its controller writes down.
+    # have an address, as external services have one in public DNS; and none of IPv6, which is no error. Load balancers
+    # of a rehearsal of AWS have names, which its controller writes down.
     path = setting.path("Corefile")
     corefile = f"""{CLUSTER_DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
     errors

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,11 @@ from lab.aws.rehearsal import acts
 from lab.aws.rehearsal.account import AccountClient, running
 from lab.aws.rehearsal.acts import DayTwo, Trouble
 from lab.aws.rehearsal.engine import Engine, write_commands
+from lab.aws.rehearsal.lab_regions import at_work
 from lab.aws.rehearsal.rows import Rows, equal
 from lab.aws.rehearsal.stacks import Stack
 from lab.paths import Paths
+from lab.region import RegionRuntime
 
 SMALL = Path(__file__).parents[1] / "small"
 """A program of AWS's resources alone, which needs no lab."""
@@ -44,12 +46,21 @@ class Scene:
 
 
 @contextmanager
-def scene(program: Path, *, stack: str, number: str, config: Path, folder: Path, rows: Rows) -> Generator[Scene]:
+def scene(
+    program: Path,
+    *,
+    stack: str,
+    number: str,
+    config: Path,
+    folder: Path,
+    rows: Rows,
+    host: str = "127.0.0.1",
+) -> Generator[Scene]:
     """A new account and the engine on a stack in it, for as long as the block lasts."""
     toolset = tools.ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"])
     toolset.link(folder / "bin", folder / "home")
     commands = write_commands(folder / "commands")
-    with running(folder, account=number, pace=SPEED) as account:
+    with running(folder, account=number, pace=SPEED, host=host) as account:
         # Recovery looks into the account from this process, by the provider's own code.
         os.environ[ENDPOINT], os.environ[PACE] = account.address, str(SPEED)
         bins = [commands, folder / "bin"]
@@ -80,29 +91,49 @@ def small(rows: Rows, *, full: bool) -> None:
             acts.kills(stage, "destroy", destroys)
 
 
+@contextmanager
+def of_stack(stack: Stack, paths: Paths, rows: Rows, *, host: str = "127.0.0.1") -> Generator[Scene]:
+    """The program on a stack, with the overlay and its secrets, and an account with what it takes for granted."""
+    with tempfile.TemporaryDirectory(prefix="istio-mesh-rehearsal-") as name:
+        folder = Path(name)
+        config = folder / f"Pulumi.{stack.name}.yaml"
+        stack.write(config, paths.root)
+        tools.ensure(["istioctl"]).link_charts(paths.charts)
+        where = {"stack": stack.name, "number": stack.account, "config": config, "folder": folder, "host": host}
+        with scene(paths.root, rows=rows, **where) as found:
+            stack.prepare(found.account)
+            found.account.clear()
+            found.engine.select()
+            stack.complete(found.engine)
+            yield found
+
+
 def preview(rows: Rows, stack: Stack, paths: Paths) -> None:
     """The program's first preview of a stack, on an account with nothing in it.
 
     Raises:
         LabError: It failed, or something was made.
     """
-    with tempfile.TemporaryDirectory(prefix="istio-mesh-rehearsal-") as name:
-        folder = Path(name)
-        config = folder / f"Pulumi.{stack.name}.yaml"
-        stack.write(config, paths.root)
-        tools.ensure(["istioctl"]).link_charts(paths.charts)
-        with scene(
-            paths.root, stack=stack.name, number=stack.account, config=config, folder=folder, rows=rows
-        ) as found:
-            stack.prepare(found.account)
-            found.account.clear()
-            found.engine.select()
-            stack.complete(found.engine)
-            with rows.row("A6", f"{stack.name}: a first preview shows the whole graph, and makes nothing") as figures:
-                shown = found.engine.preview()
-                equal("calls that change something in a preview", found.account.changes(), 0)
-                aws = sum(count for kind, count in shown.by_type().items() if " aws:" in kind)
-                figures.update(resources=len(shown.steps), of_aws=aws, seconds=round(shown.seconds, 1))
+    with (
+        of_stack(stack, paths, rows) as found,
+        rows.row("A6", f"{stack.name}: a first preview shows the whole graph, and makes nothing") as figures,
+    ):
+        shown = found.engine.preview()
+        equal("calls that change something in a preview", found.account.changes(), 0)
+        aws = sum(count for kind, count in shown.by_type().items() if " aws:" in kind)
+        figures.update(resources=len(shown.steps), of_aws=aws, seconds=round(shown.seconds, 1))
+
+
+def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRuntime]) -> None:
+    """A stack from nothing to nothing, its clusters backed by the regions of a running lab that has no mesh in it
+    (`python -m lab up --no-mesh`).
+
+    Raises:
+        LabError: Something was not as it should be; its row says what.
+    """
+    with of_stack(stack, paths, rows) as found, at_work(found.account, runtimes, stack.clusters()):
+        stage = acts.first(found.engine, found.account, stack.account, rows)
+        acts.gone(stage)
 
 
 def _use_this_python(program: Path) -> None:

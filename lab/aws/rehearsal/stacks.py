@@ -63,6 +63,11 @@ class Stack:
         """Regions of AWS by name of the cluster."""
         return {each["name"]: each["region"] for each in self.part("clusters")}
 
+    def clusters(self) -> dict[str, str]:
+        """Name in EKS by region of AWS: `<mesh id>-<environment>-<cluster>`."""
+        start = f"{self.part('mesh')['id']}-{self.part('aws')['tags']['environment']}"
+        return {region: f"{start}-{name}" for name, region in self.regions().items()}
+
     def principals(self) -> Iterator[str]:
         """Names of the roles in its account that it takes for granted."""
         found = [self.deployer, *(each["principal"] for each in self.part("aws").get("access", {}).values())]
