@@ -1,4 +1,4 @@
-"""Rules of the ways into and out of a VPC: security groups, endpoints, flow logs, peering, transit gateways."""
+"""Rules of the ways into and out of a VPC: security groups, endpoints, flow logs, peering."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.aws.cloud.ec2_errors import Ec2Error, dependency
 from lab.aws.cloud.network_rules import hold, interfaces, let_go
 from lab.aws.cloud.quotas import LIMITS
 
-ENDPOINT_READY, ENDPOINT_GONE, PEERING_READY, TRANSIT_READY, TRANSIT_GONE = 60.0, 45.0, 3.0, 60.0, 60.0
+ENDPOINT_READY, ENDPOINT_GONE, PEERING_READY = 60.0, 45.0, 3.0
 
 SERVICES = (
     "s3",
@@ -41,7 +41,8 @@ SERVICES = (
 GATEWAYS = ("s3", "dynamodb")
 
 
-def _refuse(code: str, message: str) -> Ec2Error:
+def refuse(code: str, message: str) -> Ec2Error:
+    """An error of EC2."""
     return Ec2Error(code, message)
 
 
@@ -52,7 +53,7 @@ def _refuse(code: str, message: str) -> Ec2Error:
 def create_security_group(original: Callable[..., Any], self: Any, *arguments: Any, **named: Any) -> Any:
     present = sum(len(groups) for groups in self.groups.values())
     if present >= LIMITS["ec2/security-groups-per-region"]:
-        raise _refuse("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
+        raise refuse("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
     return original(*arguments, **named)
 
 
@@ -66,7 +67,7 @@ def delete_security_group(
         if any(group in eni.group_set for eni in self.enis.values()) or _names(self, group):
             raise dependency(f"resource {group_id} has a dependent object")
         if group.name == "default" and whole is not None and interfaces(self, vpc=group.vpc_id):
-            raise _refuse(
+            raise refuse(
                 "CannotDelete", f'the specified group: "{group_id}" name: "default" cannot be deleted by a user'
             )
     return original(name=name, group_id=group_id)
@@ -102,13 +103,13 @@ def authorize(original: Callable[..., Any], self: Any, *arguments: Any, **named:
             where = (
                 f"; it is one of {elsewhere[0]}, and groups cannot be referenced across regions" if elsewhere else ""
             )
-            raise _refuse("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist{where}")
+            raise refuse("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist{where}")
     name = arguments[0] if arguments else named["group_name_or_id"]
     group = self.get_security_group_by_name_or_id(name, None)
     if group is not None:
         for rules in (group.ingress_rules, group.egress_rules):
             if len(rules) >= LIMITS["ec2/rules-per-security-group"]:
-                raise _refuse(
+                raise refuse(
                     "RulesPerSecurityGroupLimitExceeded",
                     "The maximum number of rules per security group has been reached.",
                 )
@@ -138,32 +139,32 @@ def create_vpc_endpoint(
     )
     gateway = (endpoint_type or "Gateway").lower() == "gateway"
     if not service_name.startswith(prefix) or service not in (GATEWAYS if gateway else SERVICES):
-        raise _refuse("InvalidServiceName", f"The Vpc Endpoint Service '{service_name}' does not exist")
+        raise refuse("InvalidServiceName", f"The Vpc Endpoint Service '{service_name}' does not exist")
     alive = [each for each in self.vpc_end_points.values() if each.state not in ("deleted", "deleting")]
     if gateway:
         if sum(each.vpc_endpoint_type == "Gateway" for each in alive) >= LIMITS["ec2/gateway-endpoints-per-region"]:
-            raise _refuse("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached.")
+            raise refuse("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached.")
         for each in alive:
             taken = set(each.route_table_ids or []) & set(route_table_ids or [])
             if each.service_name == service_name and taken:
-                raise _refuse(
+                raise refuse(
                     "RouteAlreadyExists",
                     f"route table {min(taken)} already has a route with the prefix list of {service_name}",
                 )
         if subnet_ids:
-            raise _refuse("InvalidParameter", "Subnets cannot be given for an endpoint of type Gateway")
+            raise refuse("InvalidParameter", "Subnets cannot be given for an endpoint of type Gateway")
     else:
         mine = [each for each in alive if each.vpc_id == vpc_id and each.vpc_endpoint_type == "Interface"]
         if len(mine) >= LIMITS["ec2/interface-endpoints-per-vpc"]:
-            raise _refuse("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached.")
+            raise refuse("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached.")
         _private_dns(self, vpc, service_name, mine, named)
         zones = [self.get_subnet(each).availability_zone for each in subnet_ids or []]
         if len(set(zones)) != len(zones):
-            raise _refuse("DuplicateSubnetsInSameZone", "Found another subnet in the same availability zone.")
+            raise refuse("DuplicateSubnetsInSameZone", "Found another subnet in the same availability zone.")
     for group in named.get("security_group_ids") or []:
         found = self.get_security_group_from_id(group)
         if found is None or found.vpc_id != vpc_id:
-            raise _refuse("InvalidGroup.NotFound", f"The security group '{group}' does not exist in VPC {vpc_id}")
+            raise refuse("InvalidGroup.NotFound", f"The security group '{group}' does not exist in VPC {vpc_id}")
     found = original(vpc_id, service_name, endpoint_type, policy_document, route_table_ids, subnet_ids, *rest, **named)
     for eni in found.network_interface_ids:
         held = self.enis[eni]
@@ -172,7 +173,7 @@ def create_vpc_endpoint(
             held._group_set = [self.get_security_group_from_id(each) for each in groups]
     if not gateway:
         found.state = "pending"
-        CLOCK.later(ENDPOINT_READY, lambda: _turn(found, "pending", "available"))
+        CLOCK.later(ENDPOINT_READY, lambda: turn(found, "pending", "available"))
     return found
 
 
@@ -180,13 +181,13 @@ def _private_dns(ec2: Any, vpc: Any, service: str, mine: list[Any], named: dict[
     if not named.get("private_dns_enabled"):
         return
     if not (vpc.enable_dns_support and vpc.enable_dns_hostnames):
-        raise _refuse(
+        raise refuse(
             "InvalidParameter",
             "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for "
             f"{vpc.id}",
         )
     if any(each.service_name == service and each.private_dns_enabled for each in mine):
-        raise _refuse(
+        raise refuse(
             "InvalidParameter",
             f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service} in "
             "the VPC "
@@ -229,9 +230,9 @@ def create_flow_logs(original: Callable[..., Any], self: Any, *arguments: Any, *
     role = named.get("deliver_logs_permission_arn") or (arguments[3] if len(arguments) > 3 else None)
     roles = {each.arn: each for each in backend("iam", "aws").roles.values()}
     if role and role not in roles:
-        raise _refuse("InvalidParameter", f"Unable to assume given IAM role: {role}")
+        raise refuse("InvalidParameter", f"Unable to assume given IAM role: {role}")
     if role and "vpc-flow-logs.amazonaws.com" not in str(roles[role].assume_role_policy_document):
-        raise _refuse(
+        raise refuse(
             "InvalidParameter", f"Unable to assume given IAM role: {role} does not trust vpc-flow-logs.amazonaws.com"
         )
     return original(*arguments, **named)
@@ -249,11 +250,11 @@ def create_peering(original: Callable[..., Any], self: Any, vpc: Any, peer_vpc: 
     ]
     mine = [each for each in alive if vpc.id in (each.vpc.id, each.peer_vpc.id)]
     if len(mine) >= LIMITS["ec2/active-peerings-per-vpc"]:
-        raise _refuse(
+        raise refuse(
             "VpcPeeringConnectionsPerVpcLimitExceeded", "The maximum number of peering connections has been reached."
         )
     if any({each.vpc.id, each.peer_vpc.id} == {vpc.id, peer_vpc.id} for each in alive):
-        raise _refuse(
+        raise refuse(
             "VpcPeeringConnectionAlreadyExists", f"A peering connection of {vpc.id} and {peer_vpc.id} exists already"
         )
     found = original(vpc, peer_vpc, *rest, **named)
@@ -263,7 +264,7 @@ def create_peering(original: Callable[..., Any], self: Any, vpc: Any, peer_vpc: 
         found._status.message = f"Failed due to overlapping CIDR ranges: {vpc.cidr_block} and {peer_vpc.cidr_block}"
         return found
     found._status.code = "initiating-request"
-    CLOCK.later(PEERING_READY, lambda: _turn(found._status, "initiating-request", "pending-acceptance", "code"))
+    CLOCK.later(PEERING_READY, lambda: turn(found._status, "initiating-request", "pending-acceptance", "code"))
     return found
 
 
@@ -271,7 +272,7 @@ def create_peering(original: Callable[..., Any], self: Any, vpc: Any, peer_vpc: 
 def accept_peering(original: Callable[..., Any], self: Any, vpc_pcx_id: str) -> Any:
     found = original(vpc_pcx_id)
     found._status.code = "provisioning"
-    CLOCK.later(PEERING_READY, lambda: _turn(found._status, "provisioning", "active", "code"))
+    CLOCK.later(PEERING_READY, lambda: turn(found._status, "provisioning", "active", "code"))
     return found
 
 
@@ -279,7 +280,7 @@ def accept_peering(original: Callable[..., Any], self: Any, vpc_pcx_id: str) -> 
 def delete_peering(original: Callable[..., Any], self: Any, vpc_pcx_id: str) -> Any:
     found = self.get_vpc_peering_connection(vpc_pcx_id)
     if found._status.code in ("deleted", "failed", "rejected"):
-        raise _refuse(
+        raise refuse(
             "InvalidStateTransition", f"{vpc_pcx_id} is in state {found._status.code}, and cannot be deleted from it"
         )
     return original(vpc_pcx_id)
@@ -288,129 +289,14 @@ def delete_peering(original: Callable[..., Any], self: Any, vpc_pcx_id: str) -> 
 @around(EC2Backend, "modify_vpc_peering_connection_options")
 def peering_options(original: Callable[..., Any], self: Any, vpc_pcx_id: str, *rest: Any, **named: Any) -> Any:
     if self.get_vpc_peering_connection(vpc_pcx_id)._status.code != "active":
-        raise _refuse(
+        raise refuse(
             "OperationNotPermitted",
             f"Peering {vpc_pcx_id} is not active. Peering options can be added only to active peerings.",
         )
     return original(vpc_pcx_id, *rest, **named)
 
 
-# Transit gateways.
-
-
-@around(EC2Backend, "create_transit_gateway")
-def create_transit_gateway(original: Callable[..., Any], self: Any, *arguments: Any, **named: Any) -> Any:
-    if len(self.transit_gateways) >= LIMITS["ec2/transit-gateways-per-region"]:
-        raise _refuse("TransitGatewayLimitExceeded", "The maximum number of transit gateways has been reached.")
-    found = original(*arguments, **named)
-    found.state = "pending"
-    CLOCK.later(TRANSIT_READY, lambda: _turn(found, "pending", "available"))
-    return found
-
-
-@around(EC2Backend, "delete_transit_gateway")
-def delete_transit_gateway(original: Callable[..., Any], self: Any, transit_gateway_id: str) -> Any:
-    used = [
-        each.id
-        for each in self.transit_gateway_attachments.values()
-        if transit_gateway_id in (each.transit_gateway_id, each.resource_id)
-        and each.state not in ("deleted", "rejected")
-    ]
-    if used:
-        raise _refuse(
-            "IncorrectState", f"{transit_gateway_id} has non-deleted Transit Gateway Attachments: {', '.join(used)}."
-        )
-    found = self.transit_gateways[transit_gateway_id]
-    found.state = "deleting"
-    CLOCK.later(TRANSIT_GONE, lambda: original(transit_gateway_id) and None)
-    return found
-
-
-@around(EC2Backend, "create_transit_gateway_vpc_attachment")
-def attach_vpc(
-    original: Callable[..., Any],
-    self: Any,
-    transit_gateway_id: str,
-    vpc_id: str,
-    subnet_ids: list[str],
-    *rest: Any,
-    **named: Any,
-) -> Any:
-    _available(self, transit_gateway_id)
-    zones = [self.get_subnet(each).availability_zone for each in subnet_ids]
-    if len(set(zones)) != len(zones):
-        raise _refuse("DuplicateSubnetsInSameZone", "Duplicate Subnets for same AZ")
-    for each in subnet_ids:
-        if self.get_subnet(each).vpc_id != vpc_id:
-            raise _refuse("InvalidSubnetID.NotFound", f"The subnet {each} is not in VPC {vpc_id}")
-    found = original(transit_gateway_id, vpc_id, subnet_ids, *rest, **named)
-    found.held = [
-        hold(self, each, f"Network Interface for Transit Gateway Attachment {found.id}") for each in subnet_ids
-    ]
-    found.state = "pending"
-    CLOCK.later(TRANSIT_READY, lambda: _turn(found, "pending", "available"))
-    return found
-
-
-@around(EC2Backend, "delete_transit_gateway_vpc_attachment")
-def detach_vpc(original: Callable[..., Any], self: Any, transit_gateway_attachment_id: str) -> Any:
-    found = self.transit_gateway_attachments.get(transit_gateway_attachment_id)
-    if found is None:
-        raise _refuse("InvalidTransitGatewayAttachmentID.NotFound", f"{transit_gateway_attachment_id} does not exist")
-    found.state = "deleting"
-
-    def end() -> None:
-        let_go(self, *getattr(found, "held", ()))
-        original(transit_gateway_attachment_id)
-
-    CLOCK.later(TRANSIT_GONE, end)
-    return found
-
-
-@around(EC2Backend, "create_transit_gateway_peering_attachment")
-def peer_gateways(
-    original: Callable[..., Any],
-    self: Any,
-    transit_gateway_id: str,
-    peer_transit_gateway_id: str,
-    peer_region: str,
-    *rest: Any,
-    **named: Any,
-) -> Any:
-    _available(self, transit_gateway_id)
-    if peer_region == self.region_name or peer_transit_gateway_id not in backend("ec2", peer_region).transit_gateways:
-        raise _refuse(
-            "InvalidTransitGatewayID.NotFound",
-            f"Transit Gateway {peer_transit_gateway_id} does not exist in {peer_region}",
-        )
-    return original(transit_gateway_id, peer_transit_gateway_id, peer_region, *rest, **named)
-
-
-@around(EC2Backend, "create_transit_gateway_route")
-def transit_route(
-    original: Callable[..., Any],
-    self: Any,
-    transit_gateway_route_table_id: str,
-    destination_cidr_block: str,
-    *rest: Any,
-    **named: Any,
-) -> Any:
-    attachment = named.get("transit_gateway_attachment_id") or (rest[0] if rest else None)
-    found = self.transit_gateway_attachments.get(attachment) if attachment else None
-    if attachment and (found is None or found.state != "available"):
-        state = "does not exist" if found is None else f"is in state {found.state}"
-        raise _refuse("IncorrectState", f"{attachment} {state}: a route can lead to an available attachment alone")
-    return original(transit_gateway_route_table_id, destination_cidr_block, *rest, **named)
-
-
-def _available(ec2: Any, gateway: str) -> None:
-    found = ec2.transit_gateways.get(gateway)
-    if found is None:
-        raise _refuse("InvalidTransitGatewayID.NotFound", f"Transit Gateway {gateway} was deleted or does not exist.")
-    if found.state != "available":
-        raise _refuse("IncorrectState", f"{gateway} is in invalid state")
-
-
-def _turn(found: Any, before: str, after: str, attribute: str = "state") -> None:
+def turn(found: Any, before: str, after: str, attribute: str = "state") -> None:
+    """From one state to the next, unless it has gone on meanwhile."""
     if getattr(found, attribute) == before:
         setattr(found, attribute, after)

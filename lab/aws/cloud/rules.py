@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
-from lab.aws.cloud import account_rules, authority_rules, eks, network_rules, path_rules
+from lab.aws.cloud import account_rules, authority_rules, eks, network_rules, path_rules, transit_rules
 
 assert eks, "importing a module of operations registers them"
-assert all((account_rules, authority_rules, network_rules, path_rules)), "importing a module of rules lays them"
+assert all((account_rules, authority_rules, network_rules, path_rules, transit_rules)), (
+    "importing a module of rules lays them"
+)
 
 
 def prepare() -> None:

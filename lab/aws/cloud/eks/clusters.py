@@ -7,7 +7,6 @@ import itertools
 import re
 import secrets
 from collections.abc import Iterator
-from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from lab.aws.cloud.around import CLOCK
@@ -15,16 +14,21 @@ from lab.aws.cloud.backends import backend
 from lab.aws.cloud.backing import backing_of
 from lab.aws.cloud.eks import state
 from lab.aws.cloud.eks.access import bootstrap, entry_of_nodes
+from lab.aws.cloud.eks.cluster_checks import (
+    check_auto_mode,
+    check_encryption,
+    check_role,
+    check_version,
+    logging_of,
+    network_of,
+    service_network,
+)
 from lab.aws.cloud.eks.state import CLUSTERS, Cluster, active, cluster_of, in_use, invalid, operation, update, wrong_now
-from lab.aws.cloud.eks.versions import NEWEST, VERSIONS, in_extended_support, minor, offered
+from lab.aws.cloud.eks.versions import NEWEST, minor
 from lab.aws.cloud.network_rules import hold, let_go
 from lab.aws.cloud.quotas import LIMITS
 
 NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
-LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-NODE_POOLS = ("general-purpose", "system")
-CLUSTER_POLICY = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
-_RESERVED = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8")
 
 
 @operation("CreateCluster")
@@ -37,14 +41,14 @@ def create(region: str, given: dict[str, Any]) -> Any:
     if sum(place == region for place, _ in CLUSTERS) >= LIMITS["eks/clusters-per-region"]:
         raise state.Refused("ResourceLimitExceededException", "Cluster limit exceeded for account")
     support = (given.get("upgradePolicy") or {}).get("supportType", "EXTENDED")
-    _check_version(version, support)
-    _check_role(given["roleArn"], auto=bool((given.get("computeConfig") or {}).get("enabled")))
-    network = _network(region, given["resourcesVpcConfig"])
+    check_version(version, support)
+    check_role(given["roleArn"], auto=bool((given.get("computeConfig") or {}).get("enabled")))
+    network = network_of(region, given["resourcesVpcConfig"])
     access = {"authenticationMode": "CONFIG_MAP", "bootstrapClusterCreatorAdminPermissions": True} | (
         given.get("accessConfig") or {}
     )
-    _check_auto_mode(given, access["authenticationMode"], given.get("bootstrapSelfManagedAddons", True))
-    _check_encryption(region, given.get("encryptionConfig") or [])
+    check_auto_mode(given, access["authenticationMode"], given.get("bootstrapSelfManagedAddons", True))
+    check_encryption(region, given.get("encryptionConfig") or [])
     said: dict[str, Any] = {
         "name": name,
         "arn": state.arn(region, f"cluster/{name}"),
@@ -52,10 +56,10 @@ def create(region: str, given: dict[str, Any]) -> Any:
         "version": version,
         "roleArn": given["roleArn"],
         "resourcesVpcConfig": network,
-        "kubernetesNetworkConfig": _service_network(
+        "kubernetesNetworkConfig": service_network(
             given.get("kubernetesNetworkConfig") or {}, network["vpcId"], region
         ),
-        "logging": _logging(given.get("logging")),
+        "logging": logging_of(given.get("logging")),
         "identity": {"oidc": {"issuer": f"https://oidc.eks.{region}.amazonaws.com/id/{secrets.token_hex(16).upper()}"}},
         "status": "CREATING",
         "platformVersion": "eks.1",
@@ -138,7 +142,7 @@ def raise_version(region: str, given: dict[str, Any]) -> Any:
     present, wanted = cluster.said["version"], given["version"]
     if wanted == present:
         raise invalid(f"Cluster is already at version {present}")
-    _check_version(wanted, cluster.said["upgradePolicy"]["supportType"])
+    check_version(wanted, cluster.said["upgradePolicy"]["supportType"])
     if minor(wanted) != minor(present) + 1:
         raise invalid(f"Unsupported Kubernetes minor version update from {present} to {wanted}")
     for name, group in cluster.nodes.items():
@@ -182,7 +186,7 @@ def encrypt(region: str, given: dict[str, Any]) -> Any:
     cluster = _still(region, given["clusterName"])
     if cluster.said["encryptionConfig"]:
         raise invalid("Encryption is already enabled for the cluster and cannot be changed")
-    _check_encryption(region, given["encryptionConfig"])
+    check_encryption(region, given["encryptionConfig"])
 
     def done() -> None:
         cluster.said["encryptionConfig"] = given["encryptionConfig"]
@@ -237,7 +241,7 @@ def _changed(cluster: Cluster, parts: dict[str, Any]) -> tuple[str, dict[str, An
     if "resourcesVpcConfig" in parts:
         given = parts["resourcesVpcConfig"]
         old = said["resourcesVpcConfig"]
-        wanted = _network(cluster.region, old | given) | {"clusterSecurityGroupId": old["clusterSecurityGroupId"]}
+        wanted = network_of(cluster.region, old | given) | {"clusterSecurityGroupId": old["clusterSecurityGroupId"]}
         if wanted["vpcId"] != cluster.vpc:
             raise invalid("Subnets provided must belong to the VPC of the cluster")
         if "subnetIds" in given or "securityGroupIds" in given:
@@ -246,7 +250,7 @@ def _changed(cluster: Cluster, parts: dict[str, Any]) -> tuple[str, dict[str, An
             return "VpcConfigUpdate", {"resourcesVpcConfig": wanted}
         return "EndpointAccessUpdate", {"resourcesVpcConfig": wanted}
     if "logging" in parts:
-        return "LoggingUpdate", {"logging": _logging(parts["logging"])}
+        return "LoggingUpdate", {"logging": logging_of(parts["logging"])}
     if "accessConfig" in parts:
         order = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
         old, new = said["accessConfig"]["authenticationMode"], parts["accessConfig"]["authenticationMode"]
@@ -261,140 +265,8 @@ def _changed(cluster: Cluster, parts: dict[str, Any]) -> tuple[str, dict[str, An
         return "DeletionProtectionUpdate", {"deletionProtection": parts["deletionProtection"]}
     network = said["kubernetesNetworkConfig"] | (parts.get("kubernetesNetworkConfig") or {})
     merged = {**said, **parts, "kubernetesNetworkConfig": network}
-    _check_auto_mode(merged, said["accessConfig"]["authenticationMode"], False)
+    check_auto_mode(merged, said["accessConfig"]["authenticationMode"], False)
     return "AutoModeUpdate", {key: merged[key] for key in ("computeConfig", "kubernetesNetworkConfig", "storageConfig")}
-
-
-def _check_version(version: str, support: str) -> None:
-    if version not in VERSIONS or not offered(version, state.today()):
-        raise invalid(f"unsupported Kubernetes version {version}; EKS offers {', '.join(VERSIONS)}")
-    if support == "STANDARD" and in_extended_support(version, state.today()):
-        raise invalid(
-            f"Kubernetes version {version} is in extended support since {VERSIONS[version][0]}, which the upgrade "
-            "policy "
-            "STANDARD does not take"
-        )
-
-
-def _check_role(arn: str, *, auto: bool) -> None:
-    role = state.role_of(arn)
-    actions = ("sts:AssumeRole", "sts:TagSession") if auto else ("sts:AssumeRole",)
-    if role is None or not state.trusts(role, "eks.amazonaws.com", *actions):
-        raise invalid(
-            f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct"
-        )
-    if CLUSTER_POLICY not in role.managed_policies:
-        raise invalid(
-            "The provided role doesn't have the Amazon EKS Managed Policies associated with it. Please ensure the "
-            "following "
-            f"policies [{CLUSTER_POLICY}] are attached"
-        )
-
-
-def _network(region: str, given: dict[str, Any]) -> dict[str, Any]:
-    ec2 = backend("ec2", region)
-    subnets = [each for each in ec2.describe_subnets() if each.id in given.get("subnetIds", [])]
-    for wanted in given.get("subnetIds", []):
-        if wanted not in [each.id for each in subnets]:
-            raise invalid(f"The subnet ID '{wanted}' does not exist (Service: Ec2, Status Code: 400)")
-    if len({each.availability_zone for each in subnets}) < 2:
-        raise invalid("Subnets specified must be in at least two different AZs")
-    if len({each.vpc_id for each in subnets}) > 1:
-        raise invalid("Subnets provided must belong to the same VPC")
-    vpc = ec2.get_vpc(subnets[0].vpc_id)
-    for wanted in given.get("securityGroupIds", []):
-        group = ec2.get_security_group_from_id(wanted)
-        if group is None or group.vpc_id != vpc.id:
-            raise invalid(f"The security group '{wanted}' does not exist in VPC {vpc.id}")
-    public, private = given.get("endpointPublicAccess", True), given.get("endpointPrivateAccess", False)
-    if not public and not private:
-        raise invalid("Private and public endpoint access cannot be false")
-    if private and not (vpc.enable_dns_support and vpc.enable_dns_hostnames):
-        raise invalid(f"Private endpoint access needs DNS support and DNS hostnames, which VPC {vpc.id} does not have")
-    allowed = given.get("publicAccessCidrs") or (["0.0.0.0/0"] if public else [])
-    for each in allowed:
-        network = ip_network(each)
-        if isinstance(network, IPv4Network) and any(network.subnet_of(IPv4Network(reserved)) for reserved in _RESERVED):
-            raise invalid(f"The following CIDRs are invalid in publicAccessCidrs: [{each}]")
-    return {
-        "subnetIds": list(given["subnetIds"]),
-        "securityGroupIds": list(given.get("securityGroupIds", [])),
-        "vpcId": vpc.id,
-        "endpointPublicAccess": public,
-        "endpointPrivateAccess": private,
-        "publicAccessCidrs": allowed,
-    }
-
-
-def _check_auto_mode(given: dict[str, Any], mode: str, self_managed: bool) -> None:
-    compute = given.get("computeConfig") or {}
-    balancing = (given.get("kubernetesNetworkConfig") or {}).get("elasticLoadBalancing") or {}
-    storage = (given.get("storageConfig") or {}).get("blockStorage") or {}
-    if len({bool(each.get("enabled")) for each in (compute, balancing, storage)}) > 1:
-        raise invalid(
-            "For EKS Auto Mode, please ensure that all required configs, including computeConfig, "
-            "kubernetesNetworkConfig, "
-            "and blockStorage are all either fully enabled or fully disabled."
-        )
-    if not compute.get("enabled"):
-        return
-    if self_managed:
-        raise invalid("For EKS Auto Mode, bootstrapSelfManagedAddons must be set to false.")
-    if mode == "CONFIG_MAP":
-        raise invalid("For EKS Auto Mode, the authentication mode must be set to API or API_AND_CONFIG_MAP.")
-    pools, role = compute.get("nodePools") or [], compute.get("nodeRoleArn")
-    for each in pools:
-        if each not in NODE_POOLS:
-            raise invalid(f"The node pool '{each}' is none of {', '.join(NODE_POOLS)}")
-    if bool(pools) != bool(role):
-        raise invalid(
-            "When Compute Config nodeRoleArn is null or empty, nodePool value(s) cannot be provided, and vice versa"
-        )
-    found = state.role_of(role) if role else None
-    if role and (found is None or not state.trusts(found, "ec2.amazonaws.com")):
-        raise invalid(f"The node role {role} does not exist or cannot be assumed by ec2.amazonaws.com")
-
-
-def _check_encryption(region: str, given: list[dict[str, Any]]) -> None:
-    for each in given:
-        arn = each["provider"]["keyArn"]
-        key = next((key for key in backend("kms", region).keys.values() if key.arn == arn), None)
-        if key is None:
-            raise invalid(f"The keyArn in encryptionConfig provider is invalid: {arn} does not exist in {region}")
-        if key.key_state != "Enabled" or key.key_spec != "SYMMETRIC_DEFAULT":
-            raise invalid(f"The key {arn} is not an enabled symmetric key: it is {key.key_state}, {key.key_spec}")
-        if each.get("resources") != ["secrets"]:
-            raise invalid(f"The resources of encryptionConfig have to be [secrets], and are {each.get('resources')}")
-
-
-def _service_network(given: dict[str, Any], vpc: str, region: str) -> dict[str, Any]:
-    mine = ip_network(backend("ec2", region).get_vpc(vpc).cidr_block)
-    # 10.100/16, or 172.20/16 where the VPC itself is in the former (API_KubernetesNetworkConfigRequest).
-    chosen = given.get("serviceIpv4Cidr") or (
-        "172.20.0.0/16" if mine.overlaps(ip_network("10.0.0.0/8")) else "10.100.0.0/16"
-    )
-    service = ip_network(chosen)
-    if service.overlaps(mine):
-        raise invalid(f"The service CIDR {service} overlaps with VPC CIDR {mine}")
-    if not 12 <= service.prefixlen <= 24:
-        raise invalid(f"The service CIDR {service} must be between /12 and /24")
-    result: dict[str, Any] = {"serviceIpv4Cidr": str(service), "ipFamily": given.get("ipFamily", "ipv4")}
-    if "elasticLoadBalancing" in given:
-        result["elasticLoadBalancing"] = given["elasticLoadBalancing"]
-    return result
-
-
-def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
-    enabled = {
-        kind
-        for part in (given or {}).get("clusterLogging", [])
-        if part.get("enabled")
-        for kind in part.get("types", [])
-    }
-    for kind in sorted(enabled - set(LOGS)):
-        raise invalid(f"The log type '{kind}' is none of {', '.join(LOGS)}")
-    parts = [(sorted(enabled), True), (sorted(set(LOGS) - enabled), False)]
-    return {"clusterLogging": [{"types": types, "enabled": on} for types, on in parts if types]}
 
 
 def _log_group(cluster: Cluster) -> None:
