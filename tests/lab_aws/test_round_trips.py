@@ -132,7 +132,8 @@ CASES = [
          lambda w: {"subnetIds": w.subnet_ids}),
     case("aws:ec2transitgateway/peeringAttachment:PeeringAttachment", lambda w: peer_inputs(w), tagged),
     case("aws:ec2transitgateway/peeringAttachmentAccepter:PeeringAttachmentAccepter",
-         lambda w: {"transitGatewayAttachmentId": peer_attachment(w).id, "tags": TAGS}, tagged, west=True),
+         # Its deletion takes away what it had accepted, which was there before it.
+         lambda w: {"transitGatewayAttachmentId": peer_attachment(w).id, "tags": TAGS}, tagged, west=True, stays=True),
     case("aws:ec2transitgateway/route:Route", lambda w: transit_route(w)),
     case("aws:cloudwatch/logGroup:LogGroup", lambda _: {"name": "/aws/eks/it/cluster", "retentionInDays": 30,
     "tags": TAGS},

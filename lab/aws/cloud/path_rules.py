@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
@@ -266,6 +267,18 @@ def create_peering(original: Callable[..., Any], self: Any, vpc: Any, peer_vpc: 
     found._status.code = "initiating-request"
     CLOCK.later(PEERING_READY, lambda: turn(found._status, "initiating-request", "pending-acceptance", "code"))
     return found
+
+
+def own_side(ec2: Any, found: Any) -> Any:
+    """A connection as it is seen from one region: each side has tags of its own."""
+    seen = copy.copy(found)
+    seen.ec2_backend = ec2
+    return seen
+
+
+@around(EC2Backend, "describe_vpc_peering_connections")
+def describe_peerings(original: Callable[..., Any], self: Any, *arguments: Any, **named: Any) -> Any:
+    return [own_side(self, each) for each in original(*arguments, **named)]
 
 
 @around(EC2Backend, "accept_vpc_peering_connection")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.ec2.models import EC2Backend
+from moto.ec2.responses import EC2Response
 
 from lab.aws.cloud.around import CLOCK, around
 from lab.aws.cloud.backends import backend
 from lab.aws.cloud.network_rules import hold, let_go
-from lab.aws.cloud.path_rules import refuse, turn
+from lab.aws.cloud.path_rules import own_side, refuse, turn
 from lab.aws.cloud.quotas import LIMITS
 
 TRANSIT_READY, TRANSIT_GONE = 60.0, 60.0
@@ -70,6 +71,17 @@ def attach_vpc(
     return found
 
 
+@around(EC2Response, "create_transit_gateway_vpc_attachment")
+def attach_vpc_with_tags(original: Callable[..., Any], self: Any) -> Any:
+    before = set(self.ec2_backend.transit_gateway_attachments)
+    answer = original()
+    # moto looks for its tags under the name of another type.
+    tags = self._parse_tag_specification().get("transit-gateway-attachment", {})
+    for id in set(self.ec2_backend.transit_gateway_attachments) - before:
+        self.ec2_backend.transit_gateway_attachments[id].add_tags(tags)
+    return answer
+
+
 @around(EC2Backend, "delete_transit_gateway_vpc_attachment")
 def detach_vpc(original: Callable[..., Any], self: Any, transit_gateway_attachment_id: str) -> Any:
     found = self.transit_gateway_attachments.get(transit_gateway_attachment_id)
@@ -119,6 +131,21 @@ def transit_route(
         state = "does not exist" if found is None else f"is in state {found.state}"
         raise refuse("IncorrectState", f"{attachment} {state}: a route can lead to an available attachment alone")
     return original(transit_gateway_route_table_id, destination_cidr_block, *rest, **named)
+
+
+@around(EC2Backend, "describe_transit_gateway_peering_attachments")
+def describe_peers(original: Callable[..., Any], self: Any, *arguments: Any, **named: Any) -> Any:
+    return [own_side(self, each) for each in original(*arguments, **named)]
+
+
+@around(EC2Backend, "search_transit_gateway_routes")
+def search_routes(original: Callable[..., Any], self: Any, *arguments: Any, **named: Any) -> Any:
+    def told(route: dict[str, Any]) -> dict[str, Any]:
+        # moto has one where AWS has a list of them.
+        attachment = route.get("transitGatewayAttachments")
+        return {**route, "transitGatewayAttachments": [attachment] if attachment else []}
+
+    return [told(route) for route in original(*arguments, **named)]
 
 
 def _available(ec2: Any, gateway: str) -> None:

@@ -77,7 +77,12 @@ class Ec2Kind(Kind):
         if not tags:
             return None
         filters = [{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]
-        found = [each for each in self.describe(aws, filters=filters) if self.present(each)]
+        found = [
+            each
+            for each in self.describe(aws, filters=filters)
+            # moto's filters are not all of AWS's.
+            if self.present(each) and unpaired(each.get("Tags")).items() >= tags.items()
+        ]
         return self.identity(found[0]) if len(found) == 1 else None
 
     def present(self, found: dict[str, Any]) -> bool:
