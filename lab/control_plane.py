@@ -161,7 +161,8 @@ def scheduler(setting: Setting) -> Component:
 def coredns(setting: Setting) -> Component:
     """The name server, on the node's address."""
     # No upstream: a name outside of the cluster is refused at once, instead of after a time-out. Those of one domain
-    # have an address, as external services have one in public DNS; and none of IPv6, which is no error.
+    # have an address, as external services have one in public DNS; and none of IPv6, which is no error. Load balancers
+    # of a rehearsal of AWS have names, which its controller writes down.
     path = setting.path("Corefile")
     corefile = f"""{CLUSTER_DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
     errors
@@ -181,6 +182,13 @@ def coredns(setting: Setting) -> Component:
     }}
     template ANY ANY {PUBLIC_DOMAIN} {{
         rcode NOERROR
+    }}
+}}
+amazonaws.com:53 {{
+    errors
+    hosts {json.dumps(str(setting.path("balancers")))} {{
+        ttl 5
+        reload 1s
     }}
 }}
 """

@@ -20,6 +20,7 @@ Object = dict[str, Any]
 PLURALS: Mapping[str, str] = {
     "Namespace": "namespaces",
     "Service": "services",
+    "ServiceAccount": "serviceaccounts",
     "EndpointSlice": "endpointslices",
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
@@ -73,6 +74,35 @@ class KubeApi:
         response = self._client.get(path, params=parameters)
         response.raise_for_status()
         return response.json()
+
+    def post(self, path: str, content: Object) -> Object:
+        """Send an object to a path, and give what is answered.
+
+        Raises:
+            httpx.HTTPError: It was refused.
+        """
+        response = self._client.post(path, json=content)
+        response.raise_for_status()
+        return response.json()
+
+    def merge(self, path: str, content: Object) -> None:
+        """Change a part of what is at a path.
+
+        Raises:
+            httpx.HTTPError: It was refused.
+        """
+        headers = {"content-type": "application/merge-patch+json"}
+        self._client.patch(path, json=content, headers=headers).raise_for_status()
+
+    def delete(self, path: str) -> None:
+        """Delete what is at a path; what is not there is no error.
+
+        Raises:
+            httpx.HTTPError: It was refused.
+        """
+        response = self._client.delete(path)
+        if response.status_code != httpx.codes.NOT_FOUND:
+            response.raise_for_status()
 
     def ready(self) -> bool:
         """Whether the API server says that it is ready."""

@@ -1,0 +1,194 @@
+"""`make rehearse`: a stack from nothing to nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from lab import tools
+from lab.aws.place import ENDPOINT, PACE
+from lab.aws.rehearsal import acts
+from lab.aws.rehearsal.account import AccountClient, running
+from lab.aws.rehearsal.acts import DayTwo, Trouble
+from lab.aws.rehearsal.engine import Engine, write_commands
+from lab.aws.rehearsal.lab_regions import at_work
+from lab.aws.rehearsal.rows import Rows, equal
+from lab.aws.rehearsal.stacks import Stack
+from lab.paths import Paths
+from lab.region import RegionRuntime
+
+SMALL = Path(__file__).parents[1] / "small"
+"""A program of AWS's resources alone, which needs no lab."""
+
+SMALL_ACCOUNT = "111122223333"
+SPEED = 0.003
+"""Seconds here for a second of AWS: a cluster is ready after two."""
+
+KILLS, KILLS_IN_FULL = (2, 1), (10, 5)
+"""At how many points of `up` and of `destroy` the engine is killed."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An account, an engine on it, and where rows go."""
+
+    engine: Engine
+    account: AccountClient
+    rows: Rows
+
+
+@contextmanager
+def scene(
+    program: Path,
+    *,
+    stack: str,
+    number: str,
+    config: Path,
+    folder: Path,
+    rows: Rows,
+    host: str = "127.0.0.1",
+) -> Generator[Scene]:
+    """A new account and the engine on a stack in it, for as long as the block lasts."""
+    toolset = tools.ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"])
+    toolset.link(folder / "bin", folder / "home")
+    commands = write_commands(folder / "commands")
+    with running(folder, account=number, pace=SPEED, host=host) as account:
+        # Recovery looks into the account from this process, by the provider's own code.
+        os.environ[ENDPOINT], os.environ[PACE] = account.address, str(SPEED)
+        bins = [commands, folder / "bin"]
+        engine = Engine(program, folder, stack=stack, bins=bins, address=account.address, pace=SPEED, config=config)
+        yield Scene(engine, account, rows)
+
+
+def small(rows: Rows, *, full: bool) -> None:
+    """The small program through all acts.
+
+    Raises:
+        LabError: Something was not as it should be; its row says what.
+    """
+    with tempfile.TemporaryDirectory(prefix="istio-mesh-rehearsal-") as name:
+        folder = Path(name)
+        program = folder / "program"
+        shutil.copytree(SMALL, program, ignore=shutil.ignore_patterns("__pycache__"))
+        _use_this_python(program)
+        config = folder / "Pulumi.small.yaml"
+        config.write_text("config: {}\n", encoding="utf-8")
+        with scene(program, stack="small", number=SMALL_ACCOUNT, config=config, folder=folder, rows=rows) as found:
+            stage = acts.first(found.engine, found.account, SMALL_ACCOUNT, rows)
+            acts.day_two(stage, small_changes())
+            acts.gone(stage)
+            acts.troubles(stage, TROUBLES)
+            ups, destroys = KILLS_IN_FULL if full else KILLS
+            acts.kills(stage, "up", ups)
+            acts.kills(stage, "destroy", destroys)
+
+
+@contextmanager
+def of_stack(stack: Stack, paths: Paths, rows: Rows, *, host: str = "127.0.0.1") -> Generator[Scene]:
+    """The program on a stack, with the overlay and its secrets, and an account with what it takes for granted."""
+    with tempfile.TemporaryDirectory(prefix="istio-mesh-rehearsal-") as name:
+        folder = Path(name)
+        config = folder / f"Pulumi.{stack.name}.yaml"
+        stack.write(config, paths.root)
+        tools.ensure(["istioctl"]).link_charts(paths.charts)
+        where = {"stack": stack.name, "number": stack.account, "config": config, "folder": folder, "host": host}
+        with scene(paths.root, rows=rows, **where) as found:
+            stack.prepare(found.account)
+            found.account.clear()
+            found.engine.select()
+            stack.complete(found.engine)
+            yield found
+
+
+def preview(rows: Rows, stack: Stack, paths: Paths) -> None:
+    """The program's first preview of a stack, on an account with nothing in it.
+
+    Raises:
+        LabError: It failed, or something was made.
+    """
+    with (
+        of_stack(stack, paths, rows) as found,
+        rows.row("A6", f"{stack.name}: a first preview shows the whole graph, and makes nothing") as figures,
+    ):
+        shown = found.engine.preview()
+        equal("calls that change something in a preview", found.account.changes(), 0)
+        aws = sum(count for kind, count in shown.by_type().items() if " aws:" in kind)
+        figures.update(resources=len(shown.steps), of_aws=aws, seconds=round(shown.seconds, 1))
+
+
+def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRuntime]) -> None:
+    """A stack from nothing to nothing, its clusters backed by the regions of a running lab that has no mesh in it
+    (`python -m lab up --no-mesh`).
+
+    Raises:
+        LabError: Something was not as it should be; its row says what.
+    """
+    with of_stack(stack, paths, rows) as found, at_work(found.account, runtimes, stack.clusters()):
+        stage = acts.first(found.engine, found.account, stack.account, rows)
+        acts.gone(stage)
+
+
+def _use_this_python(program: Path) -> None:
+    """The engine runs a program by the Python that its project names: this one."""
+    file = program / "Pulumi.yaml"
+    project = yaml.safe_load(file.read_text(encoding="utf-8"))
+    project["runtime"] = {"name": "python", "options": {"virtualenv": sys.prefix}}
+    file.write_text(yaml.safe_dump(project), encoding="utf-8")
+
+
+def configured(**values: object) -> Callable[[Engine], None]:
+    """Sets values in the small program's configuration."""
+
+    def apply(engine: Engine) -> None:
+        assert engine.config is not None
+        content = yaml.safe_load(engine.config.read_text(encoding="utf-8")) or {}
+        config = content.get("config") or {}
+        content["config"] = {**config, **{f"small:{key}": value for key, value in values.items()}}
+        engine.config.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    return apply
+
+
+def small_changes() -> list[DayTwo]:
+    """What changes on day two, and what has to come of it (lab/aws/plugin/tables)."""
+    cluster, nodes = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"
+    return [
+        DayTwo("a raised version", configured(version="1.35"), {f"update {cluster}": 2, f"update {nodes}": 1}),
+        DayTwo("another type of nodes", configured(instanceType="m7g.xlarge"), {f"replace {nodes}": 1}),
+        DayTwo("another allow-list", configured(allowed=["203.0.113.8/32"]), {f"update {cluster}": 2}),
+    ]
+
+
+TROUBLES = (
+    Trouble(
+        "access denied to one call",
+        lambda account: account.fault(
+            "eks",
+            "CreateCluster",
+            code="AccessDeniedException",
+            message="User is not authorized to perform: eks:CreateCluster",
+            status=403,
+        ),
+        "User is not authorized to perform: eks:CreateCluster",
+    ),
+    Trouble(
+        "a quota is reached",
+        lambda account: account.order("quota", name="ec2/elastic-ips-per-region", value=0),
+        "The maximum number of addresses has been reached.",
+    ),
+    Trouble(
+        "a creation ends half-way",
+        lambda account: account.fault(
+            "ec2", "ModifyVpcAttribute", code="InternalError", message="An internal error has occurred", status=500
+        ),
+        "An internal error has occurred",
+    ),
+)
