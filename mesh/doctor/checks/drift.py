@@ -149,6 +149,7 @@ def analysis(snapshot: Snapshot) -> Iterator[Finding]:
                 or region is None
                 or _by_design(snapshot, name, message)
                 or _said(region, message)
+                or _of_another(snapshot, name, message)
             ):
                 continue
             if message.code == _BETWEEN:
@@ -167,6 +168,13 @@ def analysis(snapshot: Snapshot) -> Iterator[Finding]:
                 cure=cure,
                 command=command,
             )
+
+
+def _of_another(snapshot: Snapshot, name: str, message: Message) -> bool:
+    """Whether the message is for a cluster with a control plane of its own, beside the one whose objects were read.
+
+    Istio judges the same objects for every cluster in sight; there they hold for the control plane's own alone."""
+    return message.cluster in snapshot.stack.clusters and snapshot.control_plane(message.cluster) != name
 
 
 _BETWEEN = "IST0170"

@@ -126,8 +126,9 @@ class AnotherTeam:
         runtime = {"name": "python", "options": {"virtualenv": sys.prefix}}
         project = {"name": "another-team", "main": str(PROGRAM), "runtime": runtime}
         (folder / "program" / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+        # A provider that only renders takes no kubeconfig, not even the environment's.
         self.env = {
-            **env,
+            **{name: value for name, value in env.items() if name != "KUBECONFIG"},
             "PATH": f"{folder / 'bin'}:{env['PATH']}",
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,

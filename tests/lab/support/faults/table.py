@@ -114,11 +114,6 @@ QUICK: tuple[Fault, ...] = (
         lambda lab: scaled(lab[USW2].kubectl, EXAM, "archive-service"),
         [Expected("service-endpoints", USW2, r"exam/archive-service has no pod in usw2 that is ready")],
     ),
-    Fault(
-        "a version without pods",
-        lambda lab: scaled(lab[USE1].kubectl, EXAM, "results-service-green"),
-        [Expected("analysis-ist0173", USE1, r"DestinationRule exam/results-service: The Subset green .*")],
-    ),
 )
 """Undone within seconds."""
 
