@@ -24,7 +24,8 @@ def between(table: Table, olds: Mapping[str, Any], news: Mapping[str, Any]) -> d
 def _between(table: Table, path: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in sorted({*olds, *news}):
         old, new, where = olds.get(name), news.get(name), path + name
-        if old == new or (where in table.sets and _same_set(old, new)) or (new is None and where in table.filled):
+        same = old == new or (where in table.sets and _same_set(old, new))
+        if same or (new is None and where in table.filled) or (old is None and where in table.untold):
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping) and where not in _WHOLE:
             yield from _between(table, f"{where}.", old, new)

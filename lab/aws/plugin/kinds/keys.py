@@ -74,7 +74,8 @@ class Key(Kind):
             "keyUsage": found["KeyUsage"],
             "multiRegion": found["MultiRegion"],
             "policy": known.get("policy") or aws.kms.get_key_policy(KeyId=id, PolicyName="default")["Policy"],
-            "rotationPeriodInDays": rotation.get("RotationPeriodInDays") if "rotationPeriodInDays" in known else None,
+            # moto keeps no period.
+            "rotationPeriodInDays": rotation.get("RotationPeriodInDays") or known.get("rotationPeriodInDays"),
             **tagged(unpaired(self._tags(aws, id), "TagKey", "TagValue")),
         }
 

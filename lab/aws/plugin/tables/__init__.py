@@ -3,7 +3,8 @@ resource. What has no entry is refused.
 
 Each type names the document that it was read from. `replace` are inputs whose change makes a new resource, `update`
 those that change in place (`a.b` is a part of an object). `sets` are lists without an order. `filled` are inputs that
-AWS fills in where the program says nothing: to leave them out is no change. `defaults` are what the real provider
+AWS fills in where the program says nothing: to leave them out is no change. `untold` are those that AWS does not tell:
+of one that was adopted they are not known. `defaults` are what the real provider
 fills in. `autoname` is the input that gets a name where the program gives none.
 """
 
@@ -59,6 +60,7 @@ class Table(BaseModel):
     update: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = Field(default_factory=dict)
     autoname: Autoname | None = None
 
