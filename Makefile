@@ -13,7 +13,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost rehearse
+.PHONY: help venv up down status test test-istioctl test-account test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost rehearse
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -39,10 +39,13 @@ status: venv ## What runs in each region, and how to send the first request
 	@$(RUN) -m lab status
 
 test: venv ## Unit tests, without root or clusters
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n 2
 
 test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, of `make up` or on PATH; must be there where CI=true
 	@$(RUN) -m pytest -m istioctl
+
+test-account: venv ## Tests of the stand-in for AWS, some minutes
+	@$(RUN) -m pytest -n 2 tests/lab_aws
 
 test-tenant: venv ## Tests of the sample tenant, a Go program
 	@$(RUN) -m lab.tools go -C lab/tenant test ./...
