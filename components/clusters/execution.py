@@ -48,6 +48,9 @@ def execute(connection: Connection, namespace: str, pod: str, container: str, co
     except TimeoutError:
         raise NotRun(f"there is no answer within {TIMEOUT:g} s") from None
     except (WebSocketException, OSError) as problem:
+        # A connection that is given up while it is made breaks in whatever way it is just then able to.
+        if time.monotonic() >= ends:
+            raise NotRun(f"there is no answer within {TIMEOUT:g} s") from None
         raise NotRun(f"the connection failed ({problem})") from None
 
 

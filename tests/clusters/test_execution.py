@@ -109,6 +109,6 @@ def test_an_end_without_a_status_is_no_success(api: Api, tmp_path: Path) -> None
 
 
 def test_silence_has_an_end(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "TIMEOUT", 0.5)
-    api.answer = lambda _: time.sleep(2)
-    assert refusal(api, tmp_path) == "there is no answer within 0.5 s"
+    monkeypatch.setattr(execution, "TIMEOUT", 1.5)
+    api.answer = lambda _: time.sleep(3)
+    assert refusal(api, tmp_path) == "there is no answer within 1.5 s"
