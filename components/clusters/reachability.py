@@ -53,7 +53,8 @@ class _ReachabilityProvider(Provider):
             return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence)])
         if reason:
             return CheckResult(news, [CheckFailure(_WHOLE, reason)])
-        version = news["kubernetes_version"] or identity.version
+        # The engine leaves nulls out on its way here.
+        version = news.get("kubernetes_version") or identity.version
         return CheckResult({**news, "uid": identity.uid, "kubernetes_version": version}, [])
 
     def create(self, props: Properties) -> CreateResult:

@@ -25,7 +25,6 @@ def properties(tmp_path: Path) -> dict[str, Any]:
         "kubeconfig": str(path),
         "context": "use1",
         "istio_version": "1.31.0",
-        "kubernetes_version": None,
     }
 
 
