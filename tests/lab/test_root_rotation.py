@@ -233,6 +233,7 @@ def test_a_rotation_is_taken_back_half_way(
     course.none_failed()
 
 
+@pytest.mark.full
 @pytest.mark.disruptive
 @pytest.mark.proof("B4", "the root rotated in named phases under load: no request fails, the old root is refused")
 def test_the_root_is_rotated_under_load(
