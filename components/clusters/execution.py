@@ -18,6 +18,10 @@ from components.clusters.api import Connection
 TIMEOUT = 15.0
 """Seconds that a command has, connecting included."""
 
+_TRIES = 3
+_CLOSING = 1.0
+"""Seconds that an API server has to say goodbye."""
+
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _OUTPUT, _END = 1, 3
 """Streams: what the command writes, and how it ended."""
@@ -28,30 +32,41 @@ class NotRun(Exception):
 
 
 def execute(connection: Connection, namespace: str, pod: str, container: str, command: Sequence[str]) -> bytes:
-    """What the command writes to its standard output. Raises NotRun."""
+    """What the command writes to its standard output. Raises NotRun.
+
+    The command is to be one that only reads: where a connection breaks on the way, it is run again.
+    """
     words = [("container", container), ("stdout", "true"), *(("command", word) for word in command)]
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(words)}"
-    token = connection.token
     ends = time.monotonic() + TIMEOUT
-    try:
-        with connect_socket(
-            connection.server.replace("https://", "wss://", 1) + path,
-            ssl=connection.tls,
-            subprotocols=list(_PROTOCOLS),  # pyright: ignore[reportArgumentType]
-            additional_headers={"Authorization": f"Bearer {token}"} if token else {},
-            open_timeout=TIMEOUT,
-            max_size=None,
-        ) as socket:
-            return _read(socket, ends)
-    except InvalidStatus as problem:
-        raise NotRun(f"the API server answers {problem.response.status_code}{_said(problem)}") from None
-    except TimeoutError:
-        raise NotRun(f"there is no answer within {TIMEOUT:g} s") from None
-    except (WebSocketException, OSError) as problem:
+    problem: Exception | None = None
+    for _ in range(_TRIES):
+        try:
+            return _run(connection, path, ends)
+        except InvalidStatus as refusal:
+            raise NotRun(f"the API server answers {refusal.response.status_code}{_said(refusal)}") from None
+        except TimeoutError:
+            problem = None
+        except (WebSocketException, OSError) as broken:
+            problem = broken
         # A connection that is given up while it is made breaks in whatever way it is just then able to.
-        if time.monotonic() >= ends:
+        if problem is None or time.monotonic() >= ends:
             raise NotRun(f"there is no answer within {TIMEOUT:g} s") from None
-        raise NotRun(f"the connection failed ({problem})") from None
+    raise NotRun(f"the connection failed ({problem})") from None
+
+
+def _run(connection: Connection, path: str, ends: float) -> bytes:
+    token = connection.token
+    with connect_socket(
+        connection.server.replace("https://", "wss://", 1) + path,
+        ssl=connection.tls,
+        subprotocols=list(_PROTOCOLS),  # pyright: ignore[reportArgumentType]
+        additional_headers={"Authorization": f"Bearer {token}"} if token else {},
+        open_timeout=TIMEOUT,
+        close_timeout=_CLOSING,
+        max_size=None,
+    ) as socket:
+        return _read(socket, ends)
 
 
 def _read(socket: ClientConnection, ends: float) -> bytes:
