@@ -98,9 +98,9 @@ def load_balancer(host: str) -> dict[str, str]:
 
 def way_in(cluster: Cluster) -> dict[str, Any]:
     """How a consumer reaches the API server and is known to it: what is said of the cluster, else of its kubeconfig."""
-    said: Any = getattr(cluster, "authentication", None)
+    said = cluster.authentication
     if said is not None:
-        encoded: Any = getattr(cluster, "certificate_authority", None)
+        encoded = cluster.certificate_authority
         authority = None if encoded is None else pulumi.Output.from_input(encoded).apply(decoded_authority)
         return {"certificateAuthority": authority, "authentication": said}
     kubeconfig = cluster.access.kubeconfig
@@ -111,10 +111,10 @@ def way_in(cluster: Cluster) -> dict[str, Any]:
 
 def cloud(cluster: Cluster) -> dict[str, Any]:
     """What only clusters of a cloud have."""
-    vpc: Any = getattr(cluster, "vpc_id", None)
+    vpc = cluster.vpc_id
     return {
-        "oidcIssuer": getattr(cluster, "oidc_issuer", None),
-        "vpc": None if vpc is None else {"id": vpc, "subnets": getattr(cluster, "subnet_ids", ())},
+        "oidcIssuer": cluster.oidc_issuer,
+        "vpc": None if vpc is None else {"id": vpc, "subnets": cluster.subnet_ids},
     }
 
 
