@@ -11,6 +11,7 @@ import contextvars
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -238,6 +239,10 @@ def run(
         # One loop for all: set_mocks makes futures, and they must belong to the loop in which the program runs.
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        # The SDK's mocks give each thread that calls them a loop and never close it: what the collector later finds
+        # of it fails whichever test runs then.
+        threads: list[asyncio.AbstractEventLoop] = []
+        loop.set_default_executor(ThreadPoolExecutor(initializer=_with_a_loop, initargs=(threads,)))
         try:
             monitor = Monitor(engine, recording, project)
             mocks.set_mocks(engine, project, STACK, preview=preview, logger=logger, monitor=monitor)
@@ -247,11 +252,17 @@ def run(
         finally:
             _end(loop)
             asyncio.set_event_loop(None)
-            loop.close()
+            for each in (loop, *threads):
+                each.close()
 
     with patch.dict("os.environ", environment):
         contextvars.copy_context().run(inside)
     return recording
+
+
+def _with_a_loop(loops: list[asyncio.AbstractEventLoop]) -> None:
+    loops.append(asyncio.new_event_loop())
+    asyncio.set_event_loop(loops[-1])
 
 
 def _end(loop: asyncio.AbstractEventLoop) -> None:
