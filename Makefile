@@ -59,11 +59,11 @@ lint: venv workflows ## ruff, pyright, and the workflows by actionlint
 workflows: venv ## actionlint over .github/workflows
 	@$(RUN) -m lab.tools run actionlint -shellcheck= -pyflakes=
 
-preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything
-	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all)
+preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything; REHEARSED=1: without AWS
+	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all) $(if $(REHEARSED),--rehearsed)
 
-policy: venv ## What the policy pack says of a stack: make policy STACK=prod
-	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
+policy: venv ## What the policy pack says of a stack, counted by policy: make policy STACK=prod; ALL=1, REHEARSED=1 as above
+	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all) $(if $(REHEARSED),--rehearsed)
 
 doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
 	@test -f .lab/env || { echo "No lab is running here: make up." >&2; exit 1; }

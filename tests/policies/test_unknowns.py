@@ -94,7 +94,7 @@ def test_a_namespace_that_is_not_known_yet_is_that_of_the_namespace_that_is_made
 
 
 def _unplaced(*namespaces: Resource) -> list[Resource]:
-    """The mesh as in the preview on an empty account: no Release says where it is, but what its namespace comes from."""
+    """The mesh as in the preview on an empty account: no Release says where it is, but where from."""
     sources = {"namespace": tuple(found.urn for found in namespaces)}
     return [
         *namespaces,

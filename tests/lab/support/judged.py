@@ -32,10 +32,11 @@ def up(engine: Engine, config: Path) -> Report:
     log = engine.scratch / f"judged-{config.stem}.jsonl"
     words = ["up", "--yes", "--stack", engine.stack, "--policy-pack", str(engine.root / "policies")]
     result = engine.pulumi(*words, "--event-log", str(log), "--config-file", str(config), check=False)
-    return _report(log, result.code, result.text)
+    return reported(log, result.code, result.text)
 
 
-def _report(log: Path, code: int, said: str) -> Report:
+def reported(log: Path, code: int, said: str) -> Report:
+    """What a run came to, by the events that it left."""
     reader = Reader("judged")
     if log.is_file():
         reader.add_all(read(log))
@@ -146,7 +147,7 @@ class AnotherTeam:
         content = {"config": {f"another-team:{key}": value for key, value in values.items()}}
         (self.folder / "program" / "Pulumi.judged.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         words = ("up", "--yes", "--stack", "judged", "--policy-pack", str(self.pack), "--event-log", str(log))
-        return _report(log, *self._pulumi(*words, check=False))
+        return reported(log, *self._pulumi(*words, check=False))
 
     def _with_chart(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
         """A release whose chart is only named gets it from the lab's folder: the provider reads it."""
