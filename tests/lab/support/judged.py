@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -23,6 +24,7 @@ from tests.lab.support.commands import run
 from tests.lab.support.engine import Engine
 
 PROGRAM = Path(__file__).parents[1] / "another_team"
+RENDERING = Path(__file__).parents[1] / "rendering_team"
 PASSPHRASE = "another team"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
@@ -134,6 +136,8 @@ class AnotherTeam:
     :param pack: the pack's folder.
     :param charts: folder of Istio's charts, by their names.
     :param account: the stand-in's.
+    :param program: the team's; by default one of the resources that it is told.
+    :param settings: of the program.
     """
 
     def __init__(
@@ -144,8 +148,10 @@ class AnotherTeam:
         charts: Path,
         *,
         account: AccountClient | None = None,
+        program: Path = PROGRAM,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.folder, self.pack, self.charts = folder, pack, charts
+        self.folder, self.pack, self.charts, self.settings = folder, pack, charts, settings
         self.noted, self.deployed = folder / "noted", folder / "deployed"
         for name in ("state", "bin", "program"):
             (folder / name).mkdir(parents=True)
@@ -154,7 +160,7 @@ class AnotherTeam:
         else:
             write_commands(folder / "bin")
         runtime = {"name": "python", "options": {"virtualenv": sys.prefix}}
-        project = {"name": "another-team", "main": str(PROGRAM), "runtime": runtime}
+        project = {"name": "another-team", "main": str(program), "runtime": runtime}
         (folder / "program" / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
         # A provider that only renders takes no kubeconfig, not even the environment's.
         self.env = {
@@ -178,15 +184,15 @@ class AnotherTeam:
         """`pulumi preview` of these resources, with the pack."""
         return self._judged(resources, "preview")
 
-    def up(self, resources: Sequence[Mapping[str, Any]]) -> Report:
-        """`pulumi up` of these resources, with the pack."""
+    def up(self, resources: Sequence[Mapping[str, Any]] = ()) -> Report:
+        """`pulumi up` of these resources, or of the program's own, with the pack."""
         return self._judged(resources, "up", "--yes")
 
     def _judged(self, resources: Sequence[Mapping[str, Any]], *verb: str) -> Report:
         listed, log = self.folder / "resources.json", self.folder / "events.jsonl"
         listed.write_text(json.dumps([self._with_chart(each) for each in resources]), encoding="utf-8")
         log.unlink(missing_ok=True)
-        values = {"resources": str(listed), "deployed": str(self.deployed)}
+        values = {"resources": str(listed), "deployed": str(self.deployed), **self.settings}
         content = {"config": {f"another-team:{key}": value for key, value in values.items()}}
         (self.folder / "program" / "Pulumi.judged.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         words = (*verb, "--stack", "judged", "--policy-pack", str(self.pack), "--event-log", str(log))
