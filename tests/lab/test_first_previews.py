@@ -4,6 +4,7 @@ account with nothing in it, the real engine, and a stand-in for AWS that the pro
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -62,7 +63,10 @@ def test_what_is_known_is_judged(first: FirstPreview, record: Callable[..., None
     page = comment.comment(report)
     assert len(page) <= comment.LIMIT
     assert report.account.partition("\n")[0] in page
+    cut = sum(int(number) for number in re.findall(r"… and (\d+) more changes that do not fit here", page))
+    assert page.count("\n| + create |") + cut == len(report.changes)
     record(
+        characters=len(page),
         resources=len(first.resources),
         with_unknowns=sum(holds_unknown(resource.properties) for resource in first.resources),
         policies=len(tallies),

@@ -21,7 +21,16 @@ from previews.report import Verdict
 from previews.urns import name_of
 from tests.lab.support.commands import run
 from tests.lab.support.engine import TIMEOUT, Engine
-from tests.lab.support.judged import RENDERING, AnotherTeam, bad_changes, compliant, up
+from tests.lab.support.judged import (
+    LATER,
+    RENDERING,
+    AnotherTeam,
+    bad_changes,
+    compliant,
+    of_aws,
+    of_the_mesh,
+    up,
+)
 from tests.lab.support.site import Site
 
 
@@ -235,6 +244,25 @@ def test_a_bad_resource_of_another_team_is_refused(
         refused[change.topic] = change.policy
     assert len(refused) >= 3
     record(refused=refused)
+
+
+@pytest.mark.proof("J2", "what a preview cannot judge is a note there, and refused by the update before it is made")
+def test_a_value_that_is_known_later_is_judged_then(another_team: AnotherTeam, record: Callable[..., None]) -> None:
+    resources = [
+        of_aws("log", "aws:cloudwatch/logGroup:LogGroup", {}),
+        of_the_mesh("strict", {"spec.mtls.mode": {LATER: "PERMISSIVE"}}),
+    ]
+    preview = another_team.preview(resources)
+    assert preview.verdict is Verdict.PASSED, (preview.mandatory, preview.errors, preview.reason)
+    notes = [note.what for note in preview.notes if note.policy == "istio-mtls-strict"]
+    assert len(notes) == 1
+    assert notes[0].startswith("1 resource, for want of `spec.mtls.mode` of ")
+    update = another_team.up(resources)
+    assert update.verdict is Verdict.REFUSED, (update.errors, update.reason)
+    assert [(each.policy, each.what.partition(".")[0]) for each in update.mandatory] == [("istio-mtls-strict", "spec")]
+    (made,) = another_team.made
+    assert made.endswith("::log"), "what was known, and right"
+    record(note=notes[0], refused=update.mandatory[0].what)
 
 
 @pytest.mark.proof("J2", "objects in ConfigFile, ConfigGroup and Chart are judged as those that a program registers")

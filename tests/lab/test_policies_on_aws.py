@@ -1,9 +1,11 @@
-"""The policy pack on another team's resources of AWS, on an account of the stand-in that could have made them."""
+"""The packaged policy pack on another team's resources of AWS, on an account of the stand-in for AWS."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
+import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from lab import tools
 from lab.aws.rehearsal.account import running
 from lab.aws.rehearsal.empty_account import PACE
 from lab.paths import Paths
+from policies.package import package
 from previews.report import Verdict
 from previews.urns import name_of
 from tests.lab.support.judged import AnotherTeam, mandatory_topics, of_aws
@@ -90,6 +93,15 @@ BAD = (
 )
 
 
+def _unpacked(folder: Path) -> Path:
+    """The pack as other teams get it: the archive, with an environment beside it."""
+    with tarfile.open(package(folder)) as archive:
+        archive.extractall(folder, filter="data")
+    (pack,) = folder.glob("istio-mesh-policies-*/policies")
+    (pack.parent / ".venv").symlink_to(sys.prefix)
+    return pack
+
+
 @pytest.mark.proof(
     "J2", "on an account of AWS's stand-in: one bad change of each topic is refused, and nothing is made"
 )
@@ -98,7 +110,7 @@ def test_bad_resources_of_aws_are_refused(paths: Paths, tmp_path: Path, record: 
     tools.ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"]).link(tmp_path / "tools", tmp_path / "home")
     env = {**os.environ, "PATH": f"{tmp_path / 'tools'}:{os.environ['PATH']}", "PULUMI_HOME": str(tmp_path / "home")}
     with running(tmp_path, account=ACCOUNT, pace=PACE) as account:
-        team = AnotherTeam(tmp_path / "team", env, paths.root / "policies", paths.charts, account=account)
+        team = AnotherTeam(tmp_path / "team", env, _unpacked(tmp_path), paths.charts, account=account)
         passed = team.preview([of_aws(bad.topic, bad.type, bad.needed) for bad in BAD])
         assert passed.verdict is Verdict.PASSED, (passed.mandatory, passed.errors, passed.reason)
         refused = team.up([of_aws(bad.topic, bad.type, {**bad.needed, **bad.change}) for bad in BAD])

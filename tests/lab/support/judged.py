@@ -26,6 +26,8 @@ from tests.lab.support.engine import Engine
 PROGRAM = Path(__file__).parents[1] / "another_team"
 RENDERING = Path(__file__).parents[1] / "rendering_team"
 PASSPHRASE = "another team"
+LATER = "known once it is made"
+"""Marks a value that `another_team` knows only once its first resource is made."""
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
 TABLES = ("test_aws", "test_kubernetes", "test_istio_access", "test_istio_traffic", "test_istio_proxies", "test_stack")
@@ -74,6 +76,11 @@ def mandatory_topics(family: str) -> Iterator[str]:
         name = topic.__name__.rpartition(".")[2]
         if name.startswith(f"{family}_") and any(each.severity == "mandatory" for each in pack.policies_in(topic)):
             yield name
+
+
+def of_the_mesh(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """An object that every policy passes, with changes, as `another_team` reads it."""
+    return listed([importlib.import_module("tests.policies.compliant").object_(name, changes)])[0]
 
 
 def of_aws(name: str, type_: str, changes: Mapping[str, Any]) -> dict[str, Any]:
