@@ -59,11 +59,11 @@ lint: venv workflows ## ruff, pyright, and the workflows by actionlint
 workflows: venv ## actionlint over .github/workflows
 	@$(RUN) -m lab.tools run actionlint -shellcheck= -pyflakes=
 
-preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything
-	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all)
+preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything; REHEARSED=1: without AWS
+	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all) $(if $(REHEARSED),--rehearsed)
 
-policy: venv ## What the policy pack says of a stack: make policy STACK=prod
-	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
+policy: venv ## What the policy pack says of a stack, counted by policy: make policy STACK=prod; ALL=1, REHEARSED=1 as above
+	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all) $(if $(REHEARSED),--rehearsed)
 
 doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
 	@test -f .lab/env || { echo "No lab is running here: make up." >&2; exit 1; }
@@ -75,8 +75,8 @@ prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long o
 rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them into a lab without a mesh; FULL=1: every kill
 	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(DEPLOY),--deploy) $(if $(FULL),--full)
 
-bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
-	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
+bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it; POLICIES=1: what the policy pack takes, without a lab
+	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews) $(if $(POLICIES),--policies)
 
 generated: schema reference contract policy-reference permissions cost ## What is made from the models and policies: run it when one has changed
 

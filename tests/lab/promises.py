@@ -32,6 +32,7 @@ PROMISED = (
     "I1",  # endpoints that fail are left alone
     "I2",  # failover and distribution between regions
     "K1",  # outputs as a contract
+    "J1",  # a policy pack that judges what is known of a first preview
     "J2",  # previews that a policy pack judges
     "L1",  # what is wrong with a mesh
     "L2",  # what is wrong with its performance
