@@ -13,7 +13,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-account test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost rehearse
+.PHONY: help venv up down status test test-istioctl test-account test-tenant lint prove evidence bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost rehearse
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -71,6 +71,9 @@ doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
 
 prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab
+
+evidence: venv ## What `make prove` found, as one page for a browser: .lab/evidence/index.html
+	@$(RUN) -m tests.lab.page
 
 rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them into a lab without a mesh; FULL=1: every kill
 	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(DEPLOY),--deploy) $(if $(FULL),--full)
