@@ -13,7 +13,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-account test-tenant lint prove evidence bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost rehearse
+.PHONY: help venv up down status test test-istioctl test-prometheus test-account test-tenant lint prove evidence bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost dashboards rehearse
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -43,6 +43,9 @@ test: venv ## Unit tests, without root or clusters
 
 test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, of `make up` or on PATH; must be there where CI=true
 	@$(RUN) -m pytest -m istioctl
+
+test-prometheus: venv ## Dashboards and alerts, by a real Prometheus on recorded series; fetched where there is none
+	@$(RUN) -m pytest -m prometheus tests/observability
 
 test-account: venv ## Tests of the stand-in for AWS, some minutes
 	@$(RUN) -m pytest -n 2 tests/lab_aws
@@ -81,7 +84,7 @@ rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="s
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
 	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
 
-generated: schema reference contract policy-reference permissions cost ## What is made from the models and policies: run it when one has changed
+generated: schema reference contract policy-reference permissions cost dashboards ## What is made from the models and policies: run it when one has changed
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema
@@ -107,6 +110,9 @@ policy-reference: venv ## The page docs/policies.md, from the policies
 
 policy-package: venv ## The policy pack as an archive for other programs, in dist/
 	@$(RUN) -m policies.package dist
+
+dashboards: venv ## The dashboards and alerts in dashboards/, and the lists of docs/dashboards.md, from components/observability
+	@$(RUN) -m components.observability.files
 
 permissions: venv ## The IAM policy of who deploys into AWS, from the types of resources
 	@$(RUN) -m components.clusters.permissions

@@ -278,6 +278,23 @@ CATALOGUE: tuple[Tool, ...] = (
         memory=1.0,
         in_lab=False,
     ),
+    Tool(
+        "prometheus",
+        "2",
+        DebianSource("prometheus", {name: f"usr/bin/{name}" for name in ("prometheus", "promtool")}, libraries=False),
+        on_path=(
+            OnPath(
+                ("promtool", "prometheus"),
+                ("--version",),
+                r"promtool, version (\d+\.\d+\.\d+)",
+                (2, 42),
+                (4,),
+                together=True,
+            ),
+        ),
+        seconds=6,
+        in_lab=False,
+    ),
     Tool("pause", "1", GoSource(folder="lab/tools/pause", packages={"pause": "."}), seconds=3, memory=0.5),
     Tool("tenant", "1", GoSource(folder="lab/tenant", packages={"tenant": "."}), seconds=30, memory=1.0),
     Tool(
