@@ -7,8 +7,9 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.observability.scraping import INTERVAL, remote_write, scrape_configs
+from components.observability.scraping import remote_write, scrape_configs
 from lab.network import NAMESPACES
+from lab.paths import Paths
 from tests.lab.support.site import Site
 from tests.prometheus import Server, served
 
@@ -50,28 +51,7 @@ def _config(site: Site, view: Site | None) -> dict[str, Any]:
 
 
 def _found(site: Site, job: Mapping[str, Any]) -> dict[str, Any]:
-    """The job with the pods found here, in the words of Prometheus's own discovery: Debian's build lacks it."""
-    assert job["scrape_interval"] == INTERVAL
-    (discovery,) = job["kubernetes_sd_configs"]
-    where = discovery.get("namespaces", {}).get("names")
-    words = [word for name in where for word in ("-n", name)] if where else ["-A"]
-    targets = [target for pod in site.kubectl.items("pods", *words) for target in _targets(pod)]
-    changed = {"scrape_interval": FAST, "static_configs": targets}
-    return {key: value for key, value in {**job, **changed}.items() if key != "kubernetes_sd_configs"}
-
-
-def _targets(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One for each container, as the role `pod` has them."""
-    labels = {f"label_{key}": value for key, value in pod["metadata"].get("labels", {}).items()}
-    said = {"name": pod["metadata"]["name"], "ip": pod["status"].get("podIP", ""), "phase": pod["status"]["phase"]}
-    known = {f"__meta_kubernetes_pod_{_word(key)}": value for key, value in {**labels, **said}.items()}
-    known["__meta_kubernetes_namespace"] = pod["metadata"]["namespace"]
-    containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
-    return [
-        {"targets": [said["ip"] or "none"], "labels": {**known, "__meta_kubernetes_pod_container_name": each["name"]}}
-        for each in containers
-    ]
-
-
-def _word(text: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in text)
+    """The job as a stack has it, but that it is no pod, which would have an account, and is in a hurry."""
+    discovered = [{**each, "kubeconfig_file": str(Paths().region(site.name).kubeconfig)} for each in
+                  job["kubernetes_sd_configs"]]  # fmt: skip
+    return {**job, "kubernetes_sd_configs": discovered, "scrape_interval": FAST}
