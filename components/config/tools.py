@@ -60,9 +60,6 @@ class ToolConfig(Model):
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", examples=["29.27.0"])] | None = None
     """Version of its chart; default: the one that its values here were read against."""
 
-    resources: ResourcesConfig | None = None
-    """What its pod asks for and may take; default: see the defaults."""
-
     def faults(self) -> Iterator[Fault]:
         if self.existing is None:
             return
@@ -94,6 +91,9 @@ class PrometheusConfig(ToolConfig):
     storage_class: DnsLabel | None = None
     """StorageClass of the volumes; default: the cluster's own default."""
 
+    resources: ResourcesConfig = defaults.PROMETHEUS_RESOURCES
+    """What each of its pods gets; default: requests 250m and 1Gi, limits 2 and 4Gi."""
+
 
 class GrafanaConfig(ToolConfig):
     """Grafana, with the mesh's dashboards in it."""
@@ -108,6 +108,9 @@ class GrafanaConfig(ToolConfig):
     storage: Quantity = defaults.GRAFANA_STORAGE
     """Size of its volume, for users and what they make; default 5Gi."""
 
+    resources: ResourcesConfig = defaults.GRAFANA_RESOURCES
+    """What each of its pods gets; default: requests 100m and 256Mi, limits 1 and 1Gi."""
+
 
 class JaegerConfig(ToolConfig):
     """Jaeger, which takes the spans in. It keeps them in memory: for more, name a collector of your own."""
@@ -115,12 +118,18 @@ class JaegerConfig(ToolConfig):
     traces: Annotated[int, Field(ge=100, le=10_000_000)] = defaults.TRACES_KEPT
     """How many traces it keeps; default 50000. The oldest go first, and all of them when its pod is made anew."""
 
+    resources: ResourcesConfig = defaults.JAEGER_RESOURCES
+    """What each of its pods gets; default: requests 100m and 512Mi, limits 1 and 2Gi."""
+
 
 class KialiConfig(ToolConfig):
     """Kiali, for looking only, by the login of a Kubernetes account's token."""
 
     host: Host | None = None
     """Its public host, which a server of the ingress has to serve; default: none."""
+
+    resources: ResourcesConfig = defaults.KIALI_RESOURCES
+    """What each of its pods gets; default: requests 50m and 128Mi, limits 500m and 1Gi."""
 
 
 class ToolsConfig(Model):

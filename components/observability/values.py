@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.config import defaults
 from components.config.tools import (
     GRAFANA,
     GRAFANA_PORT,
@@ -90,7 +89,7 @@ def _server(config: PrometheusConfig, name: str, *, retention: str, size: str, a
             "size": size,
             **({"storageClass": config.storage_class} if config.storage_class else {}),
         },
-        "resources": resource_values(config.resources or defaults.PROMETHEUS_RESOURCES),
+        "resources": resource_values(config.resources),
         "service": {"servicePort": PROMETHEUS_PORT},
         "containerSecurityContext": _locked(),
         **({"alertmanagers": [_alertmanager(alertmanager)]} if alertmanager else {}),
@@ -148,7 +147,7 @@ def grafana_values(tools: ToolsConfig, config: GrafanaConfig) -> Values:
         # It would run as root, to give a volume to Grafana's user, which fsGroup does.
         "initChownData": {"enabled": False},
         "deploymentStrategy": {"type": "Recreate"},
-        "resources": resource_values(config.resources or defaults.GRAFANA_RESOURCES),
+        "resources": resource_values(config.resources),
         "grafana.ini": {
             "auth.anonymous": {"enabled": False},
             "users": {"allow_sign_up": False, "viewers_can_edit": False},
@@ -184,7 +183,7 @@ def jaeger_values(config: JaegerConfig) -> Values:
         "jaeger": {
             "podLabels": {"app": JAEGER},
             "serviceAccount": {"automountServiceAccountToken": False},
-            "resources": resource_values(config.resources or defaults.JAEGER_RESOURCES),
+            "resources": resource_values(config.resources),
             "securityContext": _locked(),
         },
         "userconfig": {
@@ -236,7 +235,7 @@ def kiali_values(tools: ToolsConfig, config: KialiConfig, *, cluster: str) -> Va
             "pod_labels": {"app": KIALI},
             # The API server, and istiod's port for questions.
             "pod_annotations": {_PAST_THE_PROXY: f"{_API_SERVER_PORT},{ISTIOD_PORT}"},
-            "resources": resource_values(config.resources or defaults.KIALI_RESOURCES),
+            "resources": resource_values(config.resources),
             "ingress": {"enabled": False},
         },
         "external_services": external,
