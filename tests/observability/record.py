@@ -19,7 +19,7 @@ from tests.lab.support.traffic import loaded
 from tests.lab.support.watch import watched
 from tests.observability.recorded import LAB, STEP
 
-MINUTES = 3
+MINUTES = 2
 MOST = 2  # series of each metric, region and further labels that histograms and kinds have
 EACH = frozenset({"le", "type", "status", "cluster_type", "version"})  # labels whose every value is kept
 
