@@ -9,6 +9,13 @@ from components.observability.metrics import CLUSTER
 _SERVICE = f"{CLUSTER}, destination_service_namespace, destination_service_name"
 _SENT = 'istio_requests_total{reporter="source"}[5m]'
 _DAY = 86400
+_GATEWAYS = ("istio-eastwestgateway", "istio-ingress")
+"""Labels `app` of the pods of both gateways, which each cluster has."""
+
+
+def _wherever_anything_is(app: str) -> str:
+    """One series for each cluster that anything is heard of, with this label."""
+    return f'label_replace(count by ({CLUSTER}) (up), "app", "{app}", "", "")'
 
 
 @dataclass(frozen=True)
@@ -89,12 +96,13 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "GatewayWithoutPods",
-        'count by (mesh_cluster) (up{job="istiod"}) unless '
-        'count by (mesh_cluster) (up{job="proxies",app="istio-eastwestgateway"} == 1)',
+        f"({' or '.join(map(_wherever_anything_is, _GATEWAYS))}) unless "
+        f'count by (mesh_cluster, app) (up{{job="proxies",app=~"{"|".join(_GATEWAYS)}"}} == 1)',
         "5m", "page",
-        "No pod of the gateway between networks answers in {{ $labels.mesh_cluster }}: other regions cannot reach it",
-        "`kubectl -n istio-system get pods,endpointslices -l app=istio-eastwestgateway`: pending pods name what they "
-        "lack; running ones that are not ready have lost istiod.",
+        "No pod of {{ $labels.app }} answers in {{ $labels.mesh_cluster }}",
+        "`kubectl get pods,endpointslices -A -l app=<the gateway>`: pending pods name what they lack; running ones "
+        "that are not ready have lost istiod. Without istio-eastwestgateway other regions do not reach this one, "
+        "without istio-ingress nobody from outside does.",
     ),
     Alert(
         "GatewayWithoutEndpoints",

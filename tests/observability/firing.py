@@ -105,6 +105,8 @@ _MANAGED = 'istiod_managed_clusters{mesh_cluster="use1",cluster_type="remote"}'
 _ISTIOD = 'up{job="istiod",mesh_cluster="use1",pod="istiod-1"}'
 _OTHER_ISTIOD = 'up{job="istiod",mesh_cluster="usw2",pod="istiod-2"}'
 _GATEWAY = 'up{job="proxies",mesh_cluster="use1",app="istio-eastwestgateway",pod="gw-1"}'
+_INGRESS = 'up{job="proxies",mesh_cluster="use1",app="istio-ingress",pod="in-1"}'
+_NO_GATEWAY = {"mesh_cluster": "use1", "app": "istio-eastwestgateway"}
 _REJECTED = f"envoy_cluster_manager_cds_update_rejected{{{_POD}}}"
 _REJECTED_LISTENERS = f"envoy_listener_manager_lds_update_rejected{{{_POD}}}"
 
@@ -145,9 +147,12 @@ CASES = (
     Case("RemoteClusterForgotten", {_MANAGED: f"2+0x30 1+0x{AT}"}, {"mesh_cluster": "use1"}, "1", says="one of two"),
     Case("RemoteClusterForgotten", {_MANAGED: _stays(2)}, says="both"),
     Case("RemoteClusterForgotten", {_MANAGED: f"1+0x30 2+0x{AT}"}, says="one more"),
-    Case("GatewayWithoutPods", {_ISTIOD: _stays(1), _GATEWAY: _stays(0)}, {"mesh_cluster": "use1"}, says="no answer"),
-    Case("GatewayWithoutPods", {_ISTIOD: _stays(1)}, {"mesh_cluster": "use1"}, says="no pod"),
-    Case("GatewayWithoutPods", {_ISTIOD: _stays(1), _GATEWAY: _stays(1)}, says="one answers"),
+    Case("GatewayWithoutPods", {_ISTIOD: _stays(1), _INGRESS: _stays(1), _GATEWAY: _stays(0)}, _NO_GATEWAY,
+         says="no answer"),
+    Case("GatewayWithoutPods", {_ISTIOD: _stays(1), _INGRESS: _stays(1)}, _NO_GATEWAY, says="no pod"),
+    Case("GatewayWithoutPods", {_ISTIOD: _stays(1), _GATEWAY: _stays(1)},
+         {"mesh_cluster": "use1", "app": "istio-ingress"}, says="no pod of the ingress"),
+    Case("GatewayWithoutPods", {_ISTIOD: _stays(1), _GATEWAY: _stays(1), _INGRESS: _stays(1)}, says="both answer"),
     Case(
         "GatewayWithoutEndpoints", {_sent("503", "UH", "istio-ingress"): _grows(60)},
         {"mesh_cluster": "use1", "destination_service_name": "api"}, says="no healthy upstream",
