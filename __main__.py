@@ -10,6 +10,7 @@ from components.clusters import primaries_first, provision, public_name
 from components.config import load
 from components.mesh import ControlPlane, IstioSystem, MeshGateways, RemoteControlPlane
 from components.naming import child
+from components.observability.tools import Tools
 from components.resources import (
     Access,
     CrossNetworkGateway,
@@ -184,6 +185,16 @@ for cluster in primaries_first(clusters):
             config.extensions,
             platform=platform,
             mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            depends_on=control_plane.ready,
+        )
+    if config.telemetry.tools is not None:
+        Tools(
+            child(cluster.name, "tools"),
+            config.telemetry.tools,
+            mesh=mesh,
+            trust_domain=config.trust.trust_domain,
             cluster=cluster,
             namespaces=namespaces,
             depends_on=control_plane.ready,

@@ -153,7 +153,7 @@ def _service(platform: Platform, service: Service, trust_domain: str) -> dict[st
 def _telemetry(config: TelemetryConfig) -> dict[str, Any]:
     collector = None if config.tracing is None else config.tracing.collector
     traces = None if collector is None else collector.model_dump(mode="json", include={"protocol", "host", "port"})
-    return {"traces": traces, "dashboards": dict(sorted(config.dashboards.items()))}
+    return {"traces": traces, "dashboards": dict(sorted(config.addresses.items()))}
 
 
 def conforming(values: Mapping[str, Any]) -> dict[str, Any]:

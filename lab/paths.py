@@ -84,6 +84,11 @@ class Paths:
         return self.lab / "evidence.json"
 
     @property
+    def evidence_page(self) -> Path:
+        """The same as a page for a browser, of `make evidence`."""
+        return self.lab / "evidence" / "index.html"
+
+    @property
     def ingress_authority(self) -> Path:
         """What clients verify the ingress gateways' certificates with, where the stack generates those."""
         return self.lab / "ingress-ca.pem"

@@ -30,6 +30,9 @@ from components.config.references import (
 from components.config.service_files import with_files
 from components.config.services import ServiceConfig
 from components.config.stack import StackConfig
+from components.config.telemetry import TelemetryConfig
+from components.config.tools import services as tool_services
+from components.config.tools import tools_faults
 from components.config.trust import TrustConfig, provided_faults
 
 _ADAPTERS = {
@@ -219,14 +222,25 @@ def _between_services(
     services = cast(dict[str, ServiceConfig], values.get("services") or {})
     external = cast(dict[str, ExternalConfig], values.get("egress") or {})
     written = _keys(raw.get("services"))
-    known = Known(written, names, {cluster.name: cluster.region for cluster in clusters})
+    telemetry = values.get("telemetry")
+    tools = telemetry.tools if isinstance(telemetry, TelemetryConfig) else None
+    of_tools = tool_services(tools, names)
+    known = Known([*written, *of_tools], names, {cluster.name: cluster.region for cluster in clusters})
     yield from (fault.under(("services",)) for fault in service_faults(services, known))
     yield from (fault.under(("egress",)) for fault in (*egress_faults(external), *egress_references(external, known)))
     gateways = values.get("gateways", GatewaysConfig())
     if isinstance(gateways, GatewaysConfig):
         yield from (fault.under(("services",)) for fault in host_faults(services, gateways))
         if len(services) == len(written):
-            yield from (fault.under(("gateways",)) for fault in unserved_faults(services, gateways))
+            # A stack without services leaves its hosts to other programs, with tools too.
+            taking = {**services, **of_tools} if services else {}
+            yield from (fault.under(("gateways",)) for fault in unserved_faults(taking, gateways))
+    if isinstance(telemetry, TelemetryConfig) and tools is not None:
+        collector = None if telemetry.tracing is None else telemetry.tracing.collector.host
+        served = gateways if isinstance(gateways, GatewaysConfig) else None
+        remotes = {cluster.name: cluster.primary for cluster in clusters if cluster.primary is not None}
+        found = tools_faults(tools, collector=collector, written=written, names=names, remotes=remotes, gateways=served)
+        yield from (fault.under(("telemetry", "tools")) for fault in found)
     extensions = values.get("extensions")
     yield from reference_faults(
         services=services,

@@ -19,8 +19,9 @@ from components.config.objects import ObjectsConfig
 from components.config.platform import Platform
 from components.config.policies import PoliciesConfig
 from components.config.security import SecurityConfig
-from components.config.services import ServicesConfig
+from components.config.services import ServiceConfig, ServicesConfig
 from components.config.telemetry import TelemetryConfig
+from components.config.tools import services
 from components.config.trust import TrustConfig
 
 
@@ -77,6 +78,11 @@ class StackConfig(Model):
         return None if self.aws is None else self.aws.account
 
     @cached_property
+    def known_services(self) -> dict[str, ServiceConfig]:
+        """The services of the file and the tools, which are services like them."""
+        return {**self.services, **services(self.telemetry.tools, [cluster.name for cluster in self.clusters])}
+
+    @cached_property
     def platform(self) -> Platform:
         """The services, and what follows from all of them together."""
         return self._platform({})
@@ -100,7 +106,7 @@ class StackConfig(Model):
 
     def _platform(self, together: Mapping[str, Sequence[str]]) -> Platform:
         return Platform(
-            self.services,
+            self.known_services,
             clusters=[cluster.name for cluster in self.clusters],
             external=self.egress,
             permissive=[entry.namespace for entry in self.security.permissive],

@@ -16,6 +16,7 @@ PULUMI_KUBERNETES = "4.25.0"
 COREDNS = "1.12.4"
 METALLB = "0.14.9"
 ACTIONLINT = "1.7.12"
+PROMETHEUS = "3.14.0"
 ENVOY = "1.40.0"
 # The oldest Go that every go.mod of lab/tools accepts, and the toolchain that is fetched where it is missing.
 GO_MINIMUM = (1, 26)
@@ -276,6 +277,30 @@ CATALOGUE: tuple[Tool, ...] = (
         on_path=(OnPath(("actionlint",), ("--version",), r"^v?(\d+\.\d+\.\d+)", (1, 7, 12), (2,)),),
         seconds=15,
         memory=1.0,
+        in_lab=False,
+    ),
+    Tool(
+        "prometheus",
+        PROMETHEUS,
+        GoSource(
+            folder="lab/tools/prometheus",
+            packages={name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+            # Of the ways to find what is to be scraped only Kubernetes's, without the SDKs of all clouds.
+            tags=("remove_all_sd", "enable_kubernetes_sd"),
+            variables={"github.com/prometheus/common/version.Version": PROMETHEUS},
+        ),
+        on_path=(
+            OnPath(
+                ("promtool", "prometheus"),
+                ("--version",),
+                r"promtool, version (\d+\.\d+\.\d+)",
+                (3, 0),
+                (4,),
+                together=True,
+            ),
+        ),
+        seconds=80,
+        memory=2.0,
         in_lab=False,
     ),
     Tool("pause", "1", GoSource(folder="lab/tools/pause", packages={"pause": "."}), seconds=3, memory=0.5),

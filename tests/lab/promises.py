@@ -27,6 +27,7 @@ PROMISED = (
     "G1",  # metric tags
     "G2",  # traces
     "G3",  # access logs
+    "G4",  # dashboards and alerts
     "H1",  # Wasm
     "H2",  # limits of rates and sizes
     "I1",  # endpoints that fail are left alone

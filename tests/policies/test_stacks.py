@@ -110,3 +110,15 @@ def test_a_bad_change_of_a_stack_is_refused(tmp_path: Path, monkeypatch: pytest.
         "use1-objects-exam.limit",
         "usw2-objects-exam.limit",
     }
+
+
+def test_the_tools_that_a_stack_may_ask_for_pass_the_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = values_of("local", tmp_path)
+    values["telemetry"]["tracing"]["collector"] = {"host": "jaeger.observability.svc.cluster.local"}
+    values["telemetry"]["tools"] = {"view": "use1", "prometheus": {}, "grafana": {}, "jaeger": {}, "kiali": {}}
+    recording = mocks.run(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), config=values)
+    assert recording.named("use1-tools-grafana").inputs["chart"] == "grafana"
+    config = {"istio-mesh:policies": json.dumps(values["policies"])}
+    verdicts, _ = judged(registered(recording), config=config, stack="local")
+    assert [verdict for verdict in verdicts if verdict.severity == "mandatory"] == []
