@@ -39,6 +39,7 @@ BREAKS = {
     "I1": "one of two pods answers 503",
     "I2": "pods are deleted, scaled away, hang, answer 503 and are killed",
     "K1": "a caller that was not allowed is tried; a secret among the fields would be found",
+    "J1": "wrong values beside unknown ones, and bad AWS resources, are tried; a mandatory policy that judges nothing",
     "J2": "bad changes of every kind are previewed and deployed: each has to be refused",
     "L1": "each fault is made in the lab; a finding too many counts like one too few",
     "L2": "a slow service, an open circuit breaker, an ejected endpoint and retries are made under load",
