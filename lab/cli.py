@@ -19,6 +19,7 @@ from rich.table import Table
 from lab import bench as bench_module
 from lab import cgroups, components, link, preflight, status, tools
 from lab import down as down_module
+from lab import former as former_module
 from lab import up as up_module
 from lab.errors import LabError
 from lab.image_store import ImageStore
@@ -114,6 +115,15 @@ def up(
         up_module.up(options, Ownership(paths), topology, paths, report)
         if mesh:
             show(topology, paths)
+
+
+@app.command()
+def former() -> None:
+    """Give Istio's former release to the running lab: docs/upgrade-istio.md goes from it, and to it."""
+    with sentences():
+        paths = Paths()
+        version = former_module.add(running_regions(paths, load_regions()), paths, report)
+        console.print(f"Istio {version}: its charts are in {paths.charts_of(version)}, its images in the nodes.")
 
 
 @app.command()

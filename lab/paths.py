@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.tools.catalogue import ISTIO
+
 CLONE = Path(__file__).resolve().parent.parent
 """The clone that this code runs from."""
 
@@ -101,7 +103,11 @@ class Paths:
     @property
     def charts(self) -> Path:
         """Istio's charts of the version that the lab runs."""
-        return self.lab / "charts"
+        return self.charts_of(ISTIO)
+
+    def charts_of(self, version: str) -> Path:
+        """Istio's charts of a version: `.lab/charts/{version}` in the local stacks."""
+        return self.lab / "charts" / version
 
     @property
     def regions(self) -> Path:
