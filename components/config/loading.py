@@ -27,6 +27,7 @@ from components.config.references import (
     service_faults,
     unserved_faults,
 )
+from components.config.security import SecurityConfig
 from components.config.service_files import with_files
 from components.config.services import ServiceConfig
 from components.config.stack import StackConfig
@@ -34,6 +35,7 @@ from components.config.telemetry import TelemetryConfig
 from components.config.tools import services as tool_services
 from components.config.tools import tools_faults
 from components.config.trust import TrustConfig, provided_faults
+from components.config.upgrades import upgrade_faults
 
 _ADAPTERS = {
     # Optional, because an absent value is a fault of its own; the annotation carries the field's constraints.
@@ -206,6 +208,8 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: boo
         given="aws" in raw,
         wanted=any("eks" in entry for entry in entries),
     )
+    if isinstance(mesh, MeshConfig):
+        yield from upgrade_faults(numbered, mesh, _namespaces(raw, values) if complete else None)
     gateways = values.get("gateways")
     if isinstance(gateways, GatewaysConfig):
         yield from name_faults(gateways, clusters, names, aws if isinstance(aws, AwsConfig) else None)
@@ -253,6 +257,13 @@ def _between_services(
         clusters=names,
         remotes=remotes_of(clusters),
     )
+
+
+def _namespaces(raw: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """The namespaces of services, those with a fault of their own among them, and of exceptions from mutual TLS."""
+    security = values.get("security")
+    excepted = [entry.namespace for entry in security.permissive] if isinstance(security, SecurityConfig) else []
+    return sorted({*(key.partition("/")[0] for key in _keys(raw.get("services"))), *excepted})
 
 
 def _keys(value: Any) -> list[str]:

@@ -23,6 +23,7 @@ from components.config.services import ServiceConfig, ServicesConfig
 from components.config.telemetry import TelemetryConfig
 from components.config.tools import services
 from components.config.trust import TrustConfig
+from components.config.upgrades import standing
 
 
 class StackConfig(Model):
@@ -81,6 +82,20 @@ class StackConfig(Model):
     def known_services(self) -> dict[str, ServiceConfig]:
         """The services of the file and the tools, which are services like them."""
         return {**self.services, **services(self.telemetry.tools, [cluster.name for cluster in self.clusters])}
+
+    @cached_property
+    def meshes(self) -> dict[str, MeshConfig]:
+        """For each cluster the mesh as it stands there: a remote one has what its primary has."""
+        by_name = {cluster.name: cluster for cluster in self.clusters}
+        return {
+            cluster.name: standing(self.mesh, by_name[cluster.primary or cluster.name]) for cluster in self.clusters
+        }
+
+    def namespaces(self, cluster: str) -> tuple[str, ...]:
+        """The namespaces that the stack labels for injection in a cluster."""
+        return tuple(
+            sorted({*self.platform.namespaces(cluster), *(entry.namespace for entry in self.security.permissive)})
+        )
 
     @cached_property
     def platform(self) -> Platform:

@@ -54,7 +54,9 @@ def test_the_environments_kubeconfig_does_not_come_into_the_state(
 def test_nothing_is_asked_of_the_provider_before_the_cluster_was_checked(tmp_path: Path) -> None:
     recording, _ = provisioned(tmp_path)
 
-    assert recording.named("use1-provider").dependencies == {"use1-reachability"}
+    assert recording.named("use1-provider").dependencies == {"use1-reachability", "usw2-reachability"}, (
+        "where one is refused, none is changed"
+    )
     assert recording.named("use1-reachability").parent == "use1"
 
 
@@ -80,7 +82,8 @@ def test_an_istio_without_support_is_warned_of(tmp_path: Path, monkeypatch: pyte
     recording, _ = provisioned(tmp_path)
 
     assert recording.warnings() == [
-        "Istio 1.31 has had no fixes since 2020-08-31, the end of its life. Raise istio-mesh:mesh.version."
+        "Istio 1.31 has had no fixes since 2020-08-31, the end of its life. Go on to a later one: "
+        "docs/upgrade-istio.md."
     ]
 
 

@@ -111,18 +111,43 @@ def test_this_stacks_own_mesh_is_found_again(monkeypatch: pytest.MonkeyPatch, pr
     assert reasons(properties, {**properties, "uid": "uid-1"}) == []
 
 
-@pytest.mark.parametrize(("before", "wanted"), [("1.30.2", "1.31.0"), ("1.31.0", "1.30.2"), ("1.3.0", "1.31.0")])
-def test_another_minor_of_istio_is_refused(
-    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], before: str, wanted: str
+def test_another_minor_of_istio_in_its_place_is_refused(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
 ) -> None:
+    """Also where the state is of before there could be two."""
     answering(monkeypatch, Identity("v1.35.4", "uid-1"))
-    olds = {**properties, "uid": "uid-1", "istio_version": before}
-    old, new = before.rpartition(".")[0], wanted.rpartition(".")[0]
-    assert reasons({**properties, "istio_version": wanted}, olds) == [
-        f"cluster `use1`: Istio {before} is there, and `istio-mesh:mesh.version` is {wanted}. Another minor is an "
-        "upgrade beside the running one, which this program does not do yet; in place it would fail half-way. Write a "
-        f"version of {old}; for {new} run `pulumi destroy` before `pulumi up`, which takes the mesh away in between."
-    ]
+    olds = {**properties, "uid": "uid-1", "istio_version": "1.30.2"}
+    (reason,) = reasons({**properties, "istio_versions": ["1.31.0"]}, olds)
+    assert reason.startswith("istio-mesh:mesh.upgrade: cluster `use1` has Istio 1.30.2, and the stack says 1.31.0, ")
+
+
+def test_a_revision_goes_when_nothing_is_its_own(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    asked: list[tuple[Any, ...]] = []
+
+    def still_used(*said: Any) -> str | None:
+        asked.append((said[0], *said[2:]))
+        return answer
+
+    monkeypatch.setattr(reachability, "connect", lambda *_: "the connection")
+    monkeypatch.setattr(reachability.revisions, "still_used", still_used)
+    news = {**properties, "istio_version": "1.31.0", "istio_versions": ["1.31.0"], "namespaces": ["exam"]}
+    olds = {**properties, "uid": "uid-1", "istio_version": "1.30.4", "istio_versions": ["1.30.4", "1.31.0"]}
+    answer: str | None = "it is in use"
+    assert reasons(news, olds) == ["it is in use"]
+    answer = None
+    assert reasons(news, olds) == []
+    assert asked == [("use1", ["1.30.4", "1.31.0"], ["1.31.0"], ["exam"])] * 2
+    assert reasons(olds, news) == []
+    assert len(asked) == 2, "who comes is in nobody's way, and no pod is read"
+
+
+def test_every_istiod_of_a_cluster_has_to_take_its_kubernetes(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Identity("v1.36.1", "uid-1"))
+    (reason,) = reasons({**properties, "istio_version": "1.30.4", "istio_versions": ["1.30.4", "1.29.1"]})
+    assert reason.startswith("cluster `use1` runs Kubernetes v1.36.1, and Istio 1.29.1 takes 1.31 to 1.35. ")
 
 
 def test_another_patch_of_istio_is_taken(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
@@ -251,7 +276,7 @@ def test_the_state_names_the_provider_and_holds_no_code() -> None:
     """Or each change of the program's code would show as a change of the cluster."""
 
     def program() -> None:
-        Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
+        Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_versions=["1.31.0"])
 
     pickled = base64.b64decode(mocks.run(program).named("use1").inputs["__provider"])
     texts = [argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
@@ -260,7 +285,7 @@ def test_the_state_names_the_provider_and_holds_no_code() -> None:
 
 def test_in_a_preview_before_the_first_up_the_version_is_unknown() -> None:
     def program() -> None:
-        made = Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
+        made = Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_versions=["1.31.0"])
         pulumi.export("version", made.kubernetes_version)
 
     assert mocks.run(program, preview=True).unknown_outputs == {"version"}

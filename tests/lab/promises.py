@@ -42,6 +42,7 @@ PROMISED = (
 PROMISED_IN_FULL = (
     "B4:long",  # another root, phase by phase, and taken back half-way
     "C4:long",  # primary-remote
+    "C5:long",  # another minor of Istio, step by step, and back
     "C7:long",  # three regions running; the quick proof of its row previews them
 )
 """Promised besides with FULL=1, each by a long proof: what takes minutes, since the lab's mesh is taken away for

@@ -38,7 +38,7 @@ def values_of(stack: str, folder: Path) -> dict[str, Any]:
             continue
         write_kubeconfig(folder / ".lab", name, file=f"kubeconfig-{name}", server=f"https://{name}:6443")
     for chart in CHARTS if "charts" in values["mesh"] else ():
-        place = folder / values["mesh"]["charts"]["folder"] / chart
+        place = folder / values["mesh"]["charts"]["folder"].format(version=values["mesh"]["version"]) / chart
         place.mkdir(parents=True, exist_ok=True)
         (place / "Chart.yaml").touch()
     return values
