@@ -186,6 +186,7 @@ class EksCluster(pulumi.ComponentResource):
             istio_versions=istio_versions,
             namespaces=namespaces,
             made_as=f"v{eks.version}",
+            lost=config.lost,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*control_plane.access, rules, *ways_in]),
         )
         provider = kubernetes.Provider(
@@ -195,6 +196,7 @@ class EksCluster(pulumi.ComponentResource):
             cluster_identifier=place.name(),
             enable_server_side_apply=True,
             enable_secret_mutable=True,
+            skip_update_unreachable=config.lost or None,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[reachability]),
         )
         automatic = eks.compute.auto_mode is not None

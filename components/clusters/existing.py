@@ -45,6 +45,7 @@ class ExistingCluster(pulumi.ComponentResource):
             istio_versions=istio_versions,
             namespaces=namespaces,
             autoscales=autoscales,
+            lost=config.lost,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.checked = reachability
@@ -64,6 +65,8 @@ class ExistingCluster(pulumi.ComponentResource):
             enable_server_side_apply=True,
             # cacerts and remote secrets change in place: a replaced one would be gone for a moment.
             enable_secret_mutable=True,
+            # What is in a lost cluster is taken as it was known, where the provider would else fail.
+            skip_update_unreachable=config.lost or None,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(checked)),
         )
         return Cluster(

@@ -31,6 +31,12 @@ INTERVAL = 2.0
 
 Answer = TypeVar("Answer")
 
+_WITHOUT_IT = (
+    "If the region is lost, write `lost: true` into its entry in `istio-mesh:clusters`: all others are then changed, "
+    "and it stays as it is: see docs/lose-a-region.md."
+)
+"""More of a cluster that was there: without a word of the stack nothing of it is passed over."""
+
 _WHOLE = ""
 """A fault of no one property: the engine then names the resource alone."""
 
@@ -42,6 +48,17 @@ class _ReachabilityProvider(Provider):
             return CheckResult(news, [])
         try:
             identity = _first_answer(_olds, news)
+        except _Refused as refused:
+            if refused.silent and news.get("lost") and _olds.get("uid"):
+                return CheckResult(_left(_olds, news, refused.sentence), [])
+            more = f" {_WITHOUT_IT}" if refused.silent and _olds.get("uid") and not news.get("patience") else ""
+            return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence + more)])
+        if news.get("lost"):
+            pulumi.log.warn(
+                f"cluster `{news['cluster']}` is said to be lost, and answers: it is brought to what the stack says. "
+                f"Take `lost` out of its entry in `istio-mesh:clusters`."
+            )
+        try:
             reason = (
                 _other_cluster(_olds, news, identity)
                 or _unsupported(news, identity)
@@ -93,9 +110,17 @@ def _first_answer(olds: Properties, news: Properties) -> Identity:
 
 
 class _Refused(Exception):
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, *, silent: bool = False) -> None:
+        """`silent`: whether nothing answers there."""
         super().__init__(sentence)
-        self.sentence = sentence
+        self.sentence, self.silent = sentence, silent
+
+
+def _left(olds: Properties, news: Properties, sentence: str) -> Properties:
+    """The inputs of a lost cluster: what is in it is what was, its istiods among it."""
+    pulumi.log.warn(f"{sentence} It is lost, as the stack says: what is in it stays as it is, and is not waited for.")
+    kept = ("uid", "kubernetes_version", "istio_version", "istio_versions", "namespaces")
+    return {**news, **{key: olds[key] for key in kept if key in olds}}
 
 
 def _ask(props: Properties, question: Callable[[str | None, str | None], Answer]) -> Answer:
@@ -110,7 +135,8 @@ def _ask(props: Properties, question: Callable[[str | None, str | None], Answer]
         raise _Refused(
             f"cluster `{cluster}` (context `{selected.context}` of {selected.source}): the API server at "
             f"{selected.server} {problem.cause}. Nothing can be read from or made in it. {_cure(problem, props)}, and "
-            f"run again."
+            f"run again.",
+            silent=isinstance(problem, Silent),
         ) from None
 
 
@@ -217,6 +243,7 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
         namespaces: Sequence[str] = (),
         made_as: str | None = None,
         autoscales: bool = False,
+        lost: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """
@@ -226,6 +253,7 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
             made_as: The Kubernetes version of a cluster that the stack makes itself, as in `v1.35`. It is given some
                 time for its first answer.
             autoscales: Whether autoscalers of pods come into it, which need figures.
+            lost: Whether it is left as it was while nothing answers there.
         """
         properties: Properties = {
             "cluster": cluster,
@@ -237,5 +265,6 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
             "kubernetes_version": made_as,
             **({} if made_as is None else {"patience": PATIENCE}),
             **({"autoscales": True} if autoscales else {}),
+            **({"lost": True} if lost else {}),
         }
         super().__init__(_ReachabilityProvider(), name, properties, opts)

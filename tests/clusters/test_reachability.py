@@ -67,6 +67,74 @@ def test_a_cluster_that_does_not_answer_is_told_with_its_file(
     ]
 
 
+SILENT = Silent("does not answer within 5 s", "Start the cluster")
+
+
+def test_a_region_that_is_lost_is_named_with_the_way_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """Only where the stack is in it already: nothing could be left as it is elsewhere."""
+    answering(monkeypatch, SILENT)
+    (reason,) = reasons(properties, {**properties, "uid": "uid-1"})
+    assert reason.endswith(
+        " Nothing can be read from or made in it. Start the cluster, and run again. If the region is lost, write "
+        "`lost: true` into its entry in `istio-mesh:clusters`: all others are then changed, and it stays as it is: see "
+        "docs/lose-a-region.md."
+    )
+    (reason,) = reasons(properties)
+    assert reason.endswith("Start the cluster, and run again.")
+
+
+def test_a_lost_region_is_told_of_and_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """Not even an upgrade is taken for made there."""
+    answering(monkeypatch, SILENT)
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    olds = {**properties, "uid": "uid-1", "kubernetes_version": "v1.35.4", "istio_versions": ["1.31.0"]}
+    news = {**properties, "lost": True, "kubernetes_version": None, "istio_versions": ["1.31.0", "1.30.4"]}
+    result = _ReachabilityProvider().check(olds, news)
+    assert result.failures == []
+    assert result.inputs == {**olds, "lost": True}
+    assert warned == [
+        f"cluster `use1` (context `use1` of {properties['kubeconfig']}): the API server at https://192.0.2.1:6443 does "
+        "not answer within 5 s. Nothing can be read from or made in it. Start the cluster, and run again. It is lost, "
+        "as the stack says: what is in it stays as it is, and is not waited for."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "olds"),
+    [
+        pytest.param(SILENT, {}, id="one that never was there"),
+        pytest.param(
+            Unreachable("refuses the credentials (401)", "Renew them"), {"uid": "uid-1"}, id="one that answers"
+        ),
+        pytest.param(Identity("v1.35.4", "uid-2"), {"uid": "uid-1"}, id="another one under its name"),
+    ],
+)
+def test_nothing_else_passes_for_lost(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], answer: Identity | Unreachable, olds: dict[str, Any]
+) -> None:
+    answering(monkeypatch, answer)
+    monkeypatch.setattr(pulumi.log, "warn", lambda *_: None)
+    assert len(reasons({**properties, "lost": True}, {**properties, **olds} if olds else {})) == 1
+
+
+def test_a_region_that_is_back_is_healed_and_told_of(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    assert reasons({**properties, "lost": True}, {**properties, "uid": "uid-1"}) == []
+    assert warned == [
+        "cluster `use1` is said to be lost, and answers: it is brought to what the stack says. Take `lost` out of its "
+        "entry in `istio-mesh:clusters`."
+    ]
+
+
 def test_a_kubeconfig_that_is_gone_is_told(properties: dict[str, Any]) -> None:
     assert reasons({**properties, "kubeconfig": "gone"}) == [
         "cluster `use1` cannot be reached: there is no file gone. Mend the path. Paths are relative to Pulumi.yaml."
