@@ -25,9 +25,7 @@ RETRIED, ONCE = "shared", "pair"  # services that both regions answer: one with 
 RATE = 20  # requests a second of each load
 # Nothing is given up before the proxies' longest time-out, and no request waits for another.
 WATCHED = ("--duration", "280s", "--timeout", "20s", *PATIENT, "--series")
-LONGEST = (
-    40.0  # seconds until nothing is sent to a region that is gone: a time-out of 15, twice where it is ejected late
-)
+LONGEST = 40.0  # seconds until nothing is sent to a region that is gone: two time-outs of 15, and some to eject it
 REFUSAL = 30.0  # seconds until an `up` has said that a region does not answer
 CHANGE = {"services": {"exam/exam-service": {"canary": {"percent": 25}}}}  # what is changed meanwhile
 
