@@ -14,7 +14,7 @@ import pytest
 
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
-from tests.lab.support.failures import STEP, Course, Pod, now
+from tests.lab.support.failures import Course, Pod, now
 from tests.lab.support.outage import API_SERVER, LINK, NODE, Outage
 from tests.lab.support.site import EXAM, Site, url_of
 from tests.lab.support.traffic import PATIENT, Load
@@ -26,6 +26,7 @@ RATE = 20  # requests a second of each load
 # Nothing is given up before the proxies' longest time-out, and no request waits for another.
 WATCHED = ("--duration", "280s", "--timeout", "20s", *PATIENT, "--series")
 LONGEST = 40.0  # seconds until nothing is sent to a region that is gone: two time-outs of 15, and some to eject it
+CALM = 30  # buckets of a load's series without a failure, or an answer of the region that is gone: three seconds
 REFUSAL = 30.0  # seconds until an `up` has said that a region does not answer
 CHANGE = {"services": {"exam/exam-service": {"canary": {"percent": 25}}}}  # what is changed meanwhile
 
@@ -34,17 +35,24 @@ CHANGE = {"services": {"exam/exam-service": {"canary": {"percent": 25}}}}  # wha
 class Loss:
     """What callers of the living region saw of one service.
 
-    :ivar away: seconds from the loss until all requests were answered, by their own region.
+    :ivar away: seconds from the loss until all requests are answered by their own region.
+    :ivar tried_again: requests that failed after that, since proxies try from time to time whether a region is back.
     :ivar back: seconds from the end of the outage to the first answer of the other region again.
     """
 
     load: Load
     away: float
+    tried_again: int
     back: float
 
     @property
     def figures(self) -> dict[str, Any]:
-        return {"all_from_the_other_region_s": self.away, "back_s": self.back, **self.load.figures}
+        return {
+            "all_from_the_other_region_s": self.away,
+            "failed_when_tried_again": self.tried_again,
+            "back_s": self.back,
+            **self.load.figures,
+        }
 
 
 def _percent(site: Site) -> list[int]:
@@ -101,12 +109,22 @@ def _answers_all(site: Site) -> bool:
 def _measured(load: Load, lost: Site, failing: datetime, well: datetime) -> Loss:
     course = Course.of(load)
     begin, end = course.bucket(failing), course.bucket(well)
-    failed = [i for i, bucket in enumerate(course.buckets) if bucket.get("failed")]
-    assert not [i for i in failed if i < begin], f"requests failed before the region was lost: {load.figures}"
+    failed = [int(bucket.get("failed", 0)) for bucket in course.buckets]
     there = course.answers(lost.region.region)
-    last = max([i for i in failed if i < end] + [i for i in range(begin, end) if there[i]], default=begin)
+    assert not sum(failed[:begin]), f"requests failed before the region was lost: {load.figures}"
+    assert sum(there[:begin]), "the region that was lost had no requests"
+
+    def quiet(bucket: int) -> bool:
+        return not any(failed[bucket : bucket + CALM] + there[bucket : bucket + CALM])
+
+    away = next((i for i in range(begin, end - CALM) if quiet(i)), end)
     again = next((i for i in range(end, len(there)) if there[i]), len(there))
-    return Loss(load, away=max(0.0, course.seconds(last, failing) + STEP), back=course.seconds(again, well))
+    return Loss(
+        load,
+        away=max(0.0, course.seconds(away, failing)),
+        tried_again=sum(failed[away:end]),
+        back=course.seconds(again, well),
+    )
 
 
 def _lose(outage: Outage, lost: Site, other: Site, engine: Engine) -> tuple[dict[str, Loss], dict[str, Any]]:
@@ -154,6 +172,7 @@ def _proven(outage: Outage, sites: Mapping[str, Site], engine: Engine, record: C
     for kind, loss in losses.items():
         if not outage.traffic:
             assert loss.load.failed == 0, (kind, loss.load.figures)
+            assert loss.load.regions.keys() == {site.region.region for site in sites.values()}, loss.load.figures
             continue
         assert loss.away <= LONGEST, (kind, loss.figures)
         # Half of the requests are for the lost region, until it is left alone.
