@@ -209,7 +209,7 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: boo
         wanted=any("eks" in entry for entry in entries),
     )
     if isinstance(mesh, MeshConfig):
-        yield from upgrade_faults(numbered, mesh, _namespaces(raw, values) if complete else None)
+        yield from upgrade_faults(numbered, mesh, _namespaces(raw, values, names) if complete else None)
     gateways = values.get("gateways")
     if isinstance(gateways, GatewaysConfig):
         yield from name_faults(gateways, clusters, names, aws if isinstance(aws, AwsConfig) else None)
@@ -259,11 +259,14 @@ def _between_services(
     )
 
 
-def _namespaces(raw: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-    """The namespaces of services, those with a fault of their own among them, and of exceptions from mutual TLS."""
-    security = values.get("security")
+def _namespaces(raw: Mapping[str, Any], values: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """The namespaces of services, those with a fault of their own among them, of tools, and of exceptions from mutual
+    TLS."""
+    security, telemetry = values.get("security"), values.get("telemetry")
     excepted = [entry.namespace for entry in security.permissive] if isinstance(security, SecurityConfig) else []
-    return sorted({*(key.partition("/")[0] for key in _keys(raw.get("services"))), *excepted})
+    tools = telemetry.tools if isinstance(telemetry, TelemetryConfig) else None
+    services = [*_keys(raw.get("services")), *tool_services(tools, names)]
+    return sorted({*(key.partition("/")[0] for key in services), *excepted})
 
 
 def _keys(value: Any) -> list[str]:
