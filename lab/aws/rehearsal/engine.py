@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,15 @@ class Engine:
             ENDPOINT: address,
             PACE: str(pace),
         }
+
+    @contextmanager
+    def started_by(self, prefix: Sequence[str]) -> Generator[None]:
+        """For as long as the block lasts, other words start the engine: it is in another place."""
+        own, self._prefix = self._prefix, tuple(prefix)
+        try:
+            yield
+        finally:
+            self._prefix = own
 
     def run(self, *words: str) -> str:
         """A run of the engine to its end; what it printed.
