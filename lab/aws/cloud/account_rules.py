@@ -141,7 +141,8 @@ def change_records(original: Callable[..., Any], self: Any, zoneid: str, change_
         check = wanted.get("HealthCheckId")
         if check and check not in self.health_checks:
             raise _InvalidChange(f"The health check {check} does not exist")
-        _target(wanted)
+        if change["Action"] != "DELETE":
+            _target(wanted)
     return original(zoneid, change_list)
 
 

@@ -6,6 +6,9 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
+
+import yaml
 
 from lab.aws.rehearsal.account import AccountClient
 from lab.aws.rehearsal.engine import Engine, RunFailed
@@ -32,6 +35,22 @@ class DayTwo:
     title: str
     apply: Callable[[Engine], None]
     expected: Mapping[str, int]
+
+
+Editing = Callable[[dict[str, Any]], None]
+"""Changes the content of a stack's configuration, by full name of each concern."""
+
+
+def edited(edit: Editing) -> Callable[[Engine], None]:
+    """Changes an engine's configuration."""
+
+    def apply(engine: Engine) -> None:
+        assert engine.config is not None
+        content = yaml.safe_load(engine.config.read_text(encoding="utf-8"))
+        edit(content["config"])
+        engine.config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    return apply
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,30 @@ def day_two(stage: Stage, changes: Sequence[DayTwo]) -> None:
             equal("what changes after it", stage.engine.up().by_type(), {})
             figures.update(done.counts)
     stage.whole = stage.account.counts()
+
+
+def previewed(stage: Stage, changes: Sequence[DayTwo]) -> None:
+    """Each change alone shows exactly the updates and replaces that it should, what is made beside them counted, and
+    nothing that is deleted; it is not carried out.
+    """
+    engine = stage.engine
+    assert engine.config is not None
+    before = engine.config.read_text(encoding="utf-8")
+    for change in changes:
+        with stage.rows.row("A2", f"{engine.stack}: a preview on day two: {change.title}") as figures:
+            change.apply(engine)
+            try:
+                shown = engine.preview()
+            finally:
+                engine.config.write_text(before, encoding="utf-8")
+            by_type = shown.by_type()
+            creates = {kind: count for kind, count in by_type.items() if kind.startswith("create ")}
+            rest = {kind: count for kind, count in by_type.items() if kind not in creates}
+            equal("what changes", rest, {k: v for k, v in change.expected.items() if not k.startswith("create ")})
+            for kind, count in change.expected.items():
+                if kind.startswith("create "):
+                    equal(f"how often `{kind}`", creates.get(kind, 0), count)
+            figures.update(shown.counts)
 
 
 def gone(stage: Stage, kept: Mapping[str, int] = NOTHING) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from lab.kube_api import Object
 
-CLASS = "eks.amazonaws.com/nlb"
+CLASSES = ("eks.amazonaws.com/nlb", "service.k8s.aws/nlb")
 PREFIX = "service.beta.kubernetes.io/"
 FINALIZER = "service.k8s.aws/resources"
 """Of the AWS Load Balancer Controller."""
@@ -56,7 +56,7 @@ def asks(service: Object) -> bool:
     """Whether a Service asks for a Network Load Balancer of AWS."""
     spec, annotations = service["spec"], service["metadata"].get("annotations", {})
     external = annotations.get(f"{PREFIX}aws-load-balancer-type") == "external"
-    return spec.get("type") == "LoadBalancer" and (spec.get("loadBalancerClass") == CLASS or external)
+    return spec.get("type") == "LoadBalancer" and (spec.get("loadBalancerClass") in CLASSES or external)
 
 
 def scheme(service: Object) -> str:

@@ -146,7 +146,12 @@ class Engine:
 
     def select(self) -> None:
         """Make the stack, or take the one that is there."""
-        self.run("stack", "select", "--create", self.stack)
+        # The salt of a new stack's secrets goes into the stack's own file beside the program, whatever file the engine
+        # is told of later: so the stack is made beside another project file of the same name.
+        beside = self.folder / "project"
+        beside.mkdir(exist_ok=True)
+        shutil.copyfile(self.program / "Pulumi.yaml", beside / "Pulumi.yaml")
+        self.run("stack", "select", "--create", self.stack, "--cwd", str(beside))
 
     def preview(self) -> Changes:
         """What an `up` would do."""
@@ -235,9 +240,14 @@ def _steps(log: Path) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for line in log.read_text(encoding="utf-8").splitlines():
         metadata = json.loads(line).get("resourcePreEvent", {}).get("metadata")
-        if metadata and metadata["op"] not in UNCHANGING | _HALVES:
+        if metadata and metadata["op"] not in UNCHANGING | _HALVES and not _of_its_own(metadata):
             found.append((metadata["op"], metadata["urn"]))
     return tuple(found)
+
+
+def _of_its_own(metadata: Mapping[str, Any]) -> bool:
+    """The provider of dynamic resources is given all of the configuration, and told of each change in it."""
+    return metadata["op"] == "update" and "::pulumi:providers:pulumi-python::" in metadata["urn"]
 
 
 def _type(urn: str) -> str:

@@ -18,6 +18,7 @@ from lab.aws.place import ENDPOINT, PACE
 from lab.aws.rehearsal import acts, clusters
 from lab.aws.rehearsal.account import AccountClient, running
 from lab.aws.rehearsal.acts import DayTwo, Trouble
+from lab.aws.rehearsal.changes import day_two
 from lab.aws.rehearsal.engine import Engine, write_commands
 from lab.aws.rehearsal.lab_regions import at_work
 from lab.aws.rehearsal.rows import Rows, equal
@@ -163,8 +164,10 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
         acted.api_rule()
         acted.public_name()
         acted.elsewhere()
+        acts.previewed(stage, day_two(stack))
         acts.day_two(stage, unprotected(stack))
         acts.gone(stage, kept(stack))
+        traffic.remove()
         acted.nothing_left(before)
 
 

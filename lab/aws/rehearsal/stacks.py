@@ -98,8 +98,9 @@ class Stack:
     def write(self, file: Path, clone: Path) -> None:
         """Write its configuration for a rehearsal: with the overlay."""
         values = overlay.laid_over(self.values, overlay.load())
-        charts = values[f"{NAMESPACE}:mesh"]["charts"]
-        charts["folder"] = str(clone / charts["folder"])
+        of_aws = values[f"{NAMESPACE}:aws"]["loadBalancerController"]
+        for charts in (values[f"{NAMESPACE}:mesh"]["charts"], of_aws["charts"]):
+            charts["folder"] = str(clone / charts["folder"])
         file.write_text(yaml.safe_dump({"config": values}, sort_keys=False), encoding="utf-8")
 
     def complete(self, engine: Engine) -> None:

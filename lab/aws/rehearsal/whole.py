@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ from cryptography.x509 import BasicConstraints
 
 from lab.aws.plugin.clients import Aws
 from lab.aws.rehearsal import clusters
-from lab.aws.rehearsal.acts import DayTwo, Stage
+from lab.aws.rehearsal.acts import DayTwo, Stage, edited
 from lab.aws.rehearsal.clusters import Traffic
 from lab.aws.rehearsal.controller import Controller
-from lab.aws.rehearsal.engine import Engine, RunFailed
+from lab.aws.rehearsal.engine import RunFailed
 from lab.aws.rehearsal.missing import NAMESPACE
 from lab.aws.rehearsal.rows import Differs, Rows, equal
 from lab.aws.rehearsal.runner import place
@@ -35,18 +35,6 @@ CLOSES = 30.0
 
 FROM_ELSEWHERE = "Deploy from where `istio-mesh:aws.deployFrom` says"
 """A part of what is said where no way leads to an API server."""
-
-
-def configured(concern: str, **values: Any) -> Callable[[Engine], None]:
-    """Sets values of a concern in a stack's configuration."""
-
-    def apply(engine: Engine) -> None:
-        assert engine.config is not None
-        content = yaml.safe_load(engine.config.read_text(encoding="utf-8"))
-        content["config"][f"{NAMESPACE}:{concern}"].update(values)
-        engine.config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-
-    return apply
 
 
 @dataclass
@@ -139,10 +127,8 @@ class Whole:
             row["ways"] = len(traffic.ways)
 
     def api_rule(self) -> None:
-        """The rule of a peer's way to an API server taken away, and put back."""
-        title = (
-            f"{self.stack.name}: the rule for the API server's port taken away shuts the peer out, put back lets it in"
-        )
+        """What lets a peer in at an API server, a rule or an entry in its allow-list, taken away and put back."""
+        title = f"{self.stack.name}: what lets a peer in at an API server taken away shuts it out, put back lets it in"
         with self.rows.row("A3", title):
             peer, target = self.runtimes[0], self.runtimes[-1]
             equal("whether the peer has a way", clusters.answers(peer, target), True)
@@ -246,6 +232,10 @@ class Whole:
     def _closed(self, source: RegionRuntime, target: RegionRuntime, port: int) -> Generator[None]:
         """For as long as the block lasts, what lets one region's range in on a port lets nobody in."""
         ec2, network, _ = self._vpc(target)
+        if port == API_PORT and network["endpointPublicAccess"]:
+            with self._off_the_list(source, target):
+                yield
+            return
         cidr = self._vpc(source)[2]
         groups = [network["clusterSecurityGroupId"], *network["securityGroupIds"]]
         rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": groups}])
@@ -266,6 +256,32 @@ class Whole:
             yield
         finally:
             let_in(cidr)
+
+    @contextmanager
+    def _off_the_list(self, source: RegionRuntime, target: RegionRuntime) -> Generator[None]:
+        """For as long as the block lasts, a public API server's allow-list lacks the addresses of one region."""
+        ec2, own, _ = self._vpc(source)
+        gateways = ec2.describe_nat_gateways(Filters=[{"Name": "vpc-id", "Values": [own["vpcId"]]}])["NatGateways"]
+        addresses = {f"{one['PublicIp']}/32" for each in gateways for one in each["NatGatewayAddresses"]}
+        region = target.region.region
+        eks, name = Aws(region, self.stack.account).eks, self.stack.clusters()[region]
+        before = self._vpc(target)[1]["publicAccessCidrs"]
+
+        def allow(ranges: list[str]) -> None:
+            eks.update_cluster_config(name=name, resourcesVpcConfig={"publicAccessCidrs": ranges})
+
+            def done() -> bool:
+                cluster = eks.describe_cluster(name=name)["cluster"]
+                return cluster["status"] == "ACTIVE" and cluster["resourcesVpcConfig"]["publicAccessCidrs"] == ranges
+
+            wait_for(done, deadline=30, what=f"the allow-list of {name}")
+
+        equal("addresses on the list", addresses <= set(before), True)
+        allow([each for each in before if each not in addresses])
+        try:
+            yield
+        finally:
+            allow(before)
 
     @contextmanager
     def _unrouted(self, source: RegionRuntime, target: RegionRuntime) -> Generator[None]:
@@ -298,8 +314,12 @@ def unprotected(stack: Stack) -> list[DayTwo]:
     """What has to be done before a stack can be taken away (docs/teardown.md)."""
     if not stack.part("aws").get("deletionProtection"):
         return []
+
+    def edit(config: dict[str, Any]) -> None:
+        config[f"{NAMESPACE}:aws"]["deletionProtection"] = False
+
     expected = {"update aws:eks/cluster:Cluster": len(stack.regions())}
-    return [DayTwo("protection from deletion taken away", configured("aws", deletionProtection=False), expected)]
+    return [DayTwo("protection from deletion taken away", edited(edit), expected)]
 
 
 def kept(stack: Stack) -> dict[str, int]:
