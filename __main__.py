@@ -48,6 +48,7 @@ tokens: dict[str, kubernetes.core.v1.Secret] = {}
 gateways: dict[str, MeshGateways] = {}
 exposed: dict[str, Sequence[pulumi.Resource]] = {}
 cross_networks: dict[str, Sequence[pulumi.Resource]] = {}
+public: dict[str, list[pulumi.Resource]] = {}
 
 for cluster in primaries_first(clusters):
     # Each cluster stands where it stands in an upgrade.
@@ -102,7 +103,7 @@ for cluster in primaries_first(clusters):
             control_plane=control_plane,
             gateways=gateway,
         ).ready
-    IngressGateways(
+    ingress = IngressGateways(
         child(cluster.name, "ingress"),
         config.gateways.ingress,
         mesh=mesh,
@@ -110,6 +111,7 @@ for cluster in primaries_first(clusters):
         gateways=gateway,
         certificates=certificates,
     )
+    public[cluster.name] = [*gateway.ingress_ready, ingress]
     # Until the stack says its services, nothing may be refused, and a concern that it says nothing of has no part here.
     serves = bool(platform.namespaces(cluster.name))
     of_services: Mapping[str, kubernetes.core.v1.Namespace] = {}
@@ -161,7 +163,7 @@ for cluster in primaries_first(clusters):
             namespaces=namespaces,
             depends_on=control_plane.ready,
         )
-        Routing(
+        routing = Routing(
             child(cluster.name, "routing"),
             platform,
             mesh=mesh,
@@ -170,6 +172,7 @@ for cluster in primaries_first(clusters):
             rules=traffic.rules,
             depends_on=[*control_plane.ready, *gateway.ingress_ready],
         )
+        public[cluster.name].append(routing)
     if egress_objects(platform, cluster.name):
         Egress(child(cluster.name, "egress"), platform, mesh=mesh, cluster=cluster, depends_on=control_plane.ready)
     if config.declared.telemetry is not None:
@@ -219,7 +222,12 @@ RemoteSecrets(
     tokens=tokens,
 )
 
-public_name(config, clusters=clusters, addresses={name: made.ingress_address for name, made in gateways.items()})
+public_name(
+    config,
+    clusters=clusters,
+    addresses={name: made.ingress_address for name, made in gateways.items()},
+    served_by=public,
+)
 
 outputs.export(config, clusters=clusters, authorities=authorities, certificates=certificates, gateways=gateways)
 

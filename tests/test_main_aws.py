@@ -112,6 +112,15 @@ def test_load_balancers_are_gone_before_what_they_stand_on(recording: mocks.Reco
         assert f"{cluster}-gateways-ingress-namespace" in all_before(recording, f"{cluster}-gateways-ingress")
 
 
+def test_the_public_name_is_gone_before_what_it_leads_to(recording: mocks.Recording) -> None:
+    """The Service that tells the load balancer's name is read, and the engine keeps no order by what is read."""
+    for cluster in ("use1", "usw2"):
+        records = [found for found in recording.of_type("Record") if found.name.endswith(f"-{cluster}")]
+        assert records
+        for found in [*records, recording.named(f"public-name-{cluster}-answers")]:
+            assert {f"{cluster}-gateways-ingress", f"{cluster}-ingress-gateway"} <= found.dependencies
+
+
 def test_who_takes_load_balancers_away_outlives_them() -> None:
     recording = run(of_file("staging"))
     for cluster in ("use1", "usw2"):
@@ -180,7 +189,7 @@ def test_regions_may_differ_in_what_their_pods_run_on() -> None:
     }
     assert [service.get("loadBalancerClass") for service in services.values()] == [
         "eks.amazonaws.com/nlb",
-        None,
+        "service.k8s.aws/nlb",
         "eks.amazonaws.com/nlb",
     ]
 

@@ -72,15 +72,20 @@ def eks_warning(cluster: ClusterConfig, today: date) -> str | None:
 
 
 def public_name(
-    config: StackConfig, *, clusters: Sequence[Cluster], addresses: Mapping[str, pulumi.Output[str]]
+    config: StackConfig,
+    *,
+    clusters: Sequence[Cluster],
+    addresses: Mapping[str, pulumi.Output[str]],
+    served_by: Mapping[str, Sequence[pulumi.Resource]],
 ) -> None:
-    """The stack's one public name over all regions, where it has one; `addresses` are the ingresses', by cluster."""
+    """The stack's one public name over all regions, where it has one; `addresses` are the ingresses', by cluster, and
+    `served_by` what answers there."""
     name = config.gateways.ingress.name
     if name is not None:
         from components.clusters.name import PublicName
 
         hosts = [host for server in config.gateways.ingress.servers for host in server.hosts]
-        PublicName("public-name", name, hosts=hosts, clusters=clusters, addresses=addresses)
+        PublicName("public-name", name, hosts=hosts, clusters=clusters, addresses=addresses, served_by=served_by)
 
 
 def primaries_first(clusters: Iterable[Cluster]) -> list[Cluster]:

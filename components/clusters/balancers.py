@@ -14,6 +14,10 @@ from components.clusters.control_plane import EksControlPlane
 from components.config.aws import LoadBalancerControllerConfig
 from components.naming import LONGEST_AWS_ROLE, child, type_token
 
+CONTROLLER_CLASS = "service.k8s.aws/nlb"
+"""Class of the Services whose load balancers the AWS Load Balancer Controller makes: nobody else in the cluster takes
+them for its own (kubernetes-sigs/aws-load-balancer-controller, guide/service/nlb.md)."""
+
 AUTO_MODE_CLASS = "eks.amazonaws.com/nlb"
 """Class of the Services whose load balancers Auto Mode makes."""
 
@@ -51,7 +55,7 @@ def load_balancer(
     }
     return LoadBalancer(
         annotations={f"{_PREFIX}{key}": value for key, value in annotations.items()},
-        class_name=AUTO_MODE_CLASS if automatic else None,
+        class_name=AUTO_MODE_CLASS if automatic else CONTROLLER_CLASS,
         source_ranges=tuple(source_ranges),
     )
 

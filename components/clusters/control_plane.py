@@ -157,8 +157,11 @@ class EksControlPlane(pulumi.ComponentResource):
             kubernetes_network_config={"elastic_load_balancing": {"enabled": on}},
             storage_config={"block_storage": {"enabled": on}},
             tags=place.tags(),
-            # Nodes and interfaces need their ways out for as long as they are there.
-            opts=place.options(self, [network, logs, *own.ready, *nodes.ready]),
+            # Nodes and interfaces need their ways out for as long as they are there. EKS refuses to delete it only when
+            # a `destroy` has taken half of the stack away: the engine refuses before it begins.
+            opts=place.options(
+                self, [network, logs, *own.ready, *nodes.ready], protect=shared.deletion_protection or None
+            ),
         )
         self.name, self.endpoint = cluster.name, cluster.endpoint
         self.authority = cluster.certificate_authority.apply(lambda found: found.data or "")

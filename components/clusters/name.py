@@ -32,9 +32,11 @@ class PublicName(pulumi.ComponentResource):
         hosts: Sequence[str],
         clusters: Sequence[Cluster],
         addresses: Mapping[str, pulumi.Output[str]],
+        served_by: Mapping[str, Sequence[pulumi.Resource]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`addresses`: names of the ingresses' load balancers, by cluster."""
+        """`addresses`: names of the ingresses' load balancers, by cluster. `served_by`: what has to be there before a
+        name leads there, and stays until none does: an address that is read from the cluster holds nothing back."""
         super().__init__(type_token("clusters", "PublicName"), name, None, opts)
         for cluster in clusters:
             place = cluster.place
@@ -49,7 +51,7 @@ class PublicName(pulumi.ComponentResource):
                 request_interval=config.health_check.interval,
                 failure_threshold=config.health_check.failures,
                 tags=place.tags("ingress"),
-                opts=place.options(self),
+                opts=place.options(self, served_by[cluster.name]),
             )
             for host in hosts:
                 aws.route53.Record(
@@ -67,7 +69,7 @@ class PublicName(pulumi.ComponentResource):
                         }
                     ],
                     **_policy(config, cluster),
-                    opts=place.options(self),
+                    opts=place.options(self, served_by[cluster.name]),
                 )
         self.register_outputs({})
 

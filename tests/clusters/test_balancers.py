@@ -40,9 +40,9 @@ def test_with_auto_mode_the_class_names_the_owner() -> None:
     }
 
 
-def test_with_the_controller_an_annotation_does() -> None:
+def test_with_the_controller_class_and_annotation_name_the_owner() -> None:
     found = load_balancer(automatic=False, internal=False, keeps_client=False, tags={"a": "b", "c": "d"})
-    assert found.class_name is None
+    assert found.class_name == "service.k8s.aws/nlb"
     assert said(found) == {
         "type": "external",
         "nlb-target-type": "ip",

@@ -26,6 +26,9 @@ def named(policy: Yaml, **run: Any) -> mocks.Recording:
             config,
             clusters=clusters,
             addresses={found.name: pulumi.Output.from_input(f"balancer-of-{found.name}") for found in clusters},
+            served_by={
+                found.name: [pulumi.ComponentResource("test:served:By", f"{found.name}-ingress")] for found in clusters
+            },
         )
 
     return mocks.run(program, **run)
@@ -86,7 +89,7 @@ def test_a_load_balancer_that_is_not_there_is_told() -> None:
 
 def test_a_stack_without_a_name_has_no_record() -> None:
     config = aws_config(aws_stack(1))
-    recording = mocks.run(lambda: public_name(config, clusters=provision(config), addresses={}))
+    recording = mocks.run(lambda: public_name(config, clusters=provision(config), addresses={}, served_by={}))
     assert recording.of_type("PublicName") == []
 
 

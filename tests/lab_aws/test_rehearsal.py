@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,17 @@ from typing import Any
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from lab.aws.cloud.around import INSTALLED
+from lab.aws.cloud.eks.access import administers
+from lab.aws.cloud.eks.state import cluster_of
 from lab.aws.cloud.server import Account
-from lab.aws.command import ADMINISTRATOR, NOBODY, credential, manifests
+from lab.aws.cloud.tokens import ADMINISTRATOR, ISSUER, NOBODY, manifests, signed
+from lab.aws.command import credential
+from lab.aws.plugin.clients import Aws
 from lab.aws.rehearsal import overlay
 from lab.aws.rehearsal.account import AccountClient
 from lab.aws.rehearsal.acts import points
@@ -22,9 +31,10 @@ from lab.aws.rehearsal.empty_account import unsealed
 from lab.aws.rehearsal.missing import settings
 from lab.aws.rehearsal.recovery import Pending, mended, pending
 from lab.aws.rehearsal.rows import Differs, Rows, equal
-from lab.aws.rehearsal.ways import Way, rules
+from lab.aws.rehearsal.ways import Way, rules, runner_address
 from lab.errors import LabError
 from lab.regions import load_regions
+from lab.waiting import wait_for
 from tests.lab_aws.world import CLUSTER, World
 
 RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -162,13 +172,15 @@ def test_rows_stand_beside_those_of_other_proofs(tmp_path: Path) -> None:
 
 def test_rules_of_the_ways_between_regions() -> None:
     topology = load_regions()
-    text = rules(topology, "usw2", [Way("us-east-1", "us-west-2", 15443)])
-    node = topology.region("use1").node_address
-    assert text.splitlines() == [
+    ways = [Way("us-east-1", "us-west-2", 15443), Way("runner", "us-west-2", 443), Way("runner", "us-east-1", 443)]
+    node, host = topology.region("use1").node_address, topology.bridge.host_address
+    assert rules(topology, "usw2", ways).splitlines() == [
         "*mangle",
         ":AWS-WAYS - [0:0]",
         f"-A AWS-WAYS -s {node} -p tcp --dport 15443 -j RETURN",
-        f"-A AWS-WAYS -s {node} -p tcp --dport 6443 -j DROP",
+        f"-A AWS-WAYS ! -s {host} -p tcp --dport 15443 -j DROP",
+        f"-A AWS-WAYS -s {runner_address(topology)} -p tcp --dport 6443 -j RETURN",
+        f"-A AWS-WAYS ! -s {host} -p tcp --dport 6443 -j DROP",
         "COMMIT",
     ]
 
@@ -221,7 +233,6 @@ def test_a_way_needs_the_peering_routes_both_ways_and_a_rule(world: World, clien
 
     expected = joined(world)
     assert found() == expected
-    from lab.aws.plugin.clients import Aws
 
     ec2 = Aws("us-west-2", "").ec2
     rule = ec2.describe_security_group_rules()["SecurityGroupRules"]
@@ -235,6 +246,48 @@ def test_a_way_needs_the_peering_routes_both_ways_and_a_rule(world: World, clien
     )
     ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="10.0.0.0/16")
     assert found() == [], "without the way back both are"
+
+
+def test_the_engines_way_is_that_of_its_vpc_or_its_addresses(world: World, client: AccountClient) -> None:
+    def found() -> list[str]:
+        return sorted(each["target"] for each in client.order("ways") if each["source"] == "runner")
+
+    managing = {"region": "us-east-1", "tables": ["rtb-0123456789abcdef0"]}
+    client.order("vpc", id="vpc-0123456789abcdef0", cidr="10.9.0.0/16", **managing)
+    client.order("runner", vpc="vpc-0123456789abcdef0", **managing)
+    assert joined(world)
+    assert found() == []
+    ec2 = Aws("us-west-2", "").ec2
+    asked = {"VpcId": world.peer_vpc.id, "PeerVpcId": "vpc-0123456789abcdef0", "PeerRegion": "us-east-1"}
+    peering = ec2.create_vpc_peering_connection(**asked)["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+    Aws("us-east-1", "").ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
+    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [world.peer_vpc.id]}])["RouteTables"]
+    west_table = next(each["RouteTableId"] for each in tables if not any(one["Main"] for one in each["Associations"]))
+    for client_of, table, cidr in (
+        (Aws("us-east-1", "").ec2, "rtb-0123456789abcdef0", "10.1.0.0/16"),
+        (ec2, west_table, "10.9.0.0/16"),
+    ):
+        client_of.create_route(RouteTableId=table, DestinationCidrBlock=cidr, VpcPeeringConnectionId=peering)
+    assert found() == [], "no group lets it in yet"
+    group = cluster_of("us-west-2", "west").said["resourcesVpcConfig"]["clusterSecurityGroupId"]
+    ports = {"ipProtocol": "tcp", "fromPort": 443, "toPort": 443}
+    world.west.make(RULE, "managing", securityGroupId=group, cidrIpv4="10.9.0.0/16", **ports)
+    assert found() == ["us-west-2"]
+    client.order("runner", egress=["203.0.113.10/32"])
+    assert found() == [], "a private API server is not reached over the internet"
+
+
+def test_a_public_api_server_is_reached_from_its_allow_list(world: World, client: AccountClient) -> None:
+    network = {
+        "subnetIds": world.subnet_ids,
+        "endpointPrivateAccess": True,
+        "endpointPublicAccess": True,
+        "publicAccessCidrs": ["203.0.113.0/24"],
+    }
+    world.east.make(CLUSTER, "one", **world.cluster_inputs(name="one", vpcConfig=network))
+    for egress, expected in ((["203.0.113.10/32"], 1), (["203.0.113.10/32", "198.51.100.1/32"], 0), ([], 0)):
+        client.order("runner", egress=egress)
+        assert len(client.order("ways")) == expected, egress
 
 
 class Server:
@@ -282,17 +335,18 @@ def gateway_service() -> dict[str, Any]:
 
 def test_a_service_gets_a_name_and_holds_interfaces_until_it_is_gone(world: World, client: AccountClient) -> None:
     for subnet in world.subnets:
-        from lab.aws.plugin.clients import Aws
-
         Aws("us-east-1", "").ec2.create_tags(
             Resources=[subnet.id], Tags=[{"Key": "kubernetes.io/role/internal-elb", "Value": "1"}]
         )
     assert world.cluster
     service = gateway_service()
     server = Server(service)
-    controller = Controller(server, client, region="us-east-1", cluster="one")
+    controller = Controller(server, client, region="us-east-1", cluster="one", resolved=0.1)
     controller.look()
     controller.look()
+    assert controller.addresses
+    assert "status" not in service, "the name servers do not know it yet"
+    wait_for(lambda: controller.look() or "status" in service, deadline=5, what="the name")
     (name,) = (each["hostname"] for each in service["status"]["loadBalancer"]["ingress"])
     assert name.endswith(".elb.us-east-1.amazonaws.com")
     assert hosts(controller.addresses) == f"198.18.11.5 {name}\n"
@@ -331,8 +385,10 @@ def test_only_an_administrators_token_has_rights() -> None:
 def test_who_administers_a_cluster_is_told_by_its_access_entries(world: World, client: AccountClient) -> None:
     client.order("caller", arn=world.pod_role["arn"])
     assert world.cluster
-    asked = {"cluster": "one", "region": "us-east-1"}
-    assert client.order("credentials", **asked) == {"status": "ACTIVE", "kubeconfig": None, "admin": False}
+    cluster = cluster_of("us-east-1", "one")
+    assert not administers(cluster, world.pod_role["arn"])
+    with pytest.raises(LabError, match=r"No region of the lab stands behind us-east-1: the cluster one has no API"):
+        client.order("token", cluster="one", region="us-east-1")
     world.east.make("aws:eks/accessEntry:AccessEntry", clusterName="one", principalArn=world.pod_role["arn"])
     world.east.make(
         "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
@@ -341,7 +397,23 @@ def test_who_administers_a_cluster_is_told_by_its_access_entries(world: World, c
         policyArn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
         accessScope={"type": "cluster"},
     )
-    assert client.order("credentials", **asked)["admin"] is True
+    assert administers(cluster, world.pod_role["arn"])
+
+
+def test_a_token_is_signed_and_says_when_it_ends() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    head, claims, signature = signed(key, ADMINISTRATOR, "uid", time.time() + 900).split(".")
+
+    def decoded(text: str) -> bytes:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+    found = json.loads(decoded(claims))
+    assert found["iss"] == ISSUER
+    assert found["exp"] - found["iat"] in (899, 900, 901)
+    assert found["kubernetes.io"]["serviceaccount"] == {"name": ADMINISTRATOR, "uid": "uid"}
+    raw = decoded(signature)
+    pair = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    key.public_key().verify(pair, f"{head}.{claims}".encode(), ec.ECDSA(hashes.SHA256()))
 
 
 def test_a_fault_meets_its_calls_and_no_others(world: World, client: AccountClient) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
-from moto.iam.exceptions import DeleteConflictException, LimitExceededException
+from moto.iam.exceptions import DeleteConflictException, LimitExceededException, NotFoundException
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 from moto.kms.models import KmsBackend
@@ -25,6 +25,9 @@ from lab.aws.cloud.quotas import LIMITS
 def create_role(original: Callable[..., Any], self: Any, role_name: str, *rest: Any, **named: Any) -> Any:
     if len(self.roles) >= LIMITS["iam/roles"]:
         raise LimitExceededException(f"Cannot exceed quota for RolesPerAccount: {LIMITS['iam/roles']}")
+    boundary = named.get("permissions_boundary") or (rest[2] if len(rest) > 2 else None)
+    if boundary and boundary not in self.managed_policies:
+        raise NotFoundException(f"Scope ARN: {boundary} does not exist or is not attachable.")
     return original(role_name, *rest, **named)
 
 
@@ -138,7 +141,8 @@ def change_records(original: Callable[..., Any], self: Any, zoneid: str, change_
         check = wanted.get("HealthCheckId")
         if check and check not in self.health_checks:
             raise _InvalidChange(f"The health check {check} does not exist")
-        _target(wanted)
+        if change["Action"] != "DELETE":
+            _target(wanted)
     return original(zoneid, change_list)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from moto.acmpca.exceptions import InvalidStateException
 from moto.acmpca.models import ACMPCABackend, CertificateAuthority
@@ -32,7 +33,7 @@ TEMPLATES = {
 }
 """Templates and the length of the path below; None: no authority."""
 
-_ALGORITHMS = {"SHA256WITHRSA": hashes.SHA256, "SHA384WITHRSA": hashes.SHA384, "SHA512WITHRSA": hashes.SHA512}
+_HASHES = {"SHA256": hashes.SHA256, "SHA384": hashes.SHA384, "SHA512": hashes.SHA512}
 _DAYS = {"DAYS": 1, "MONTHS": 30, "YEARS": 365}
 _SHORT_LIVED = 7
 
@@ -50,10 +51,13 @@ def issue_certificate(original: Callable[..., Any], self: Any) -> Any:
         raise JsonRESTError(
             "InvalidArgsException", f"The template {template} does not exist, or is not for this authority"
         )
-    algorithm = _ALGORITHMS.get(given["SigningAlgorithm"])
-    if algorithm is None:
+    # The authority's key may be one of moto's, RSA, or one of EC that was there before the stack.
+    kind = "RSA" if isinstance(authority.key, rsa.RSAPrivateKey) else "EC"
+    name, _, of = given["SigningAlgorithm"].partition("WITH")
+    algorithm = _HASHES.get(name)
+    if algorithm is None or of != {"RSA": "RSA", "EC": "ECDSA"}[kind]:
         raise JsonRESTError(
-            "InvalidArgsException", f"{given['SigningAlgorithm']} does not go with the authority's RSA key"
+            "InvalidArgsException", f"{given['SigningAlgorithm']} does not go with the authority's {kind} key"
         )
     end = _end(authority, given["Validity"])
     try:

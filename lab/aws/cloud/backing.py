@@ -12,12 +12,14 @@ class Backing:
     Attributes:
         endpoint: URL of the API server.
         authority: Its certificate authority, PEM.
-        kubeconfig: File of its administrator, by which tokens are made.
+        kubeconfig: File of its administrator, by which the accounts of tokens are made.
+        signing_key: File of the key that its service accounts' tokens are signed with.
     """
 
     endpoint: str
     authority: str
     kubeconfig: str
+    signing_key: str
 
 
 _BACKINGS: dict[str, Backing] = {}

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-from lab.aws.cloud import backing, balancers, ways
-from lab.aws.cloud.backends import ACCOUNT, backend
+from lab.aws.cloud import backing, balancers, beforehand, ways
 from lab.aws.cloud.control import Control, Fault
 from lab.aws.cloud.eks import access
 from lab.aws.cloud.eks.state import cluster_of
 from lab.aws.cloud.inventory import inventory
 from lab.aws.cloud.quotas import DEFAULTS, LIMITS
 from lab.aws.cloud.rest_json import Refused
+from lab.aws.cloud.tokens import Asked
 
 Order = Callable[[Control, dict[str, Any]], Any]
 
@@ -49,28 +47,8 @@ def _changes(control: Control, _: dict[str, Any]) -> Any:
     return {"count": sum(call.changes and 200 <= call.status < 300 for call in control.journal)}
 
 
-def _roles(_: Control, content: dict[str, Any]) -> Any:
-    """Principals that are there before the stack: each is a role that its own account may assume."""
-    iam = backend("iam", "aws")
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-        "Action": "sts:AssumeRole",
-    }
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    for name in content["names"]:
-        iam.create_role(name, document, "/", None, "before the stack", [], 3600)
-    return {}
-
-
-def _zone(_: Control, content: dict[str, Any]) -> Any:
-    """A hosted zone that is there before the stack, by the id that the stack names."""
-    route53 = backend("route53", "aws")
-    found = route53.create_hosted_zone(content["name"], private_zone=False, caller_reference=str(uuid.uuid4()))
-    del route53.zones[found.resource_id]
-    found.resource_id = content["id"]
-    route53.zones[found.resource_id] = found
-    return {"id": found.resource_id}
+def _beforehand(function: Callable[..., Any]) -> Order:
+    return lambda _, content: function(**content)
 
 
 def _caller(_: Control, content: dict[str, Any]) -> Any:
@@ -84,15 +62,14 @@ def _back(_: Control, content: dict[str, Any]) -> Any:
     return {}
 
 
-def _credentials(_: Control, content: dict[str, Any]) -> Any:
-    """By whose kubeconfig a token for a cluster is made, and whether it may do everything there or nothing."""
+def _token(_: Control, content: dict[str, Any]) -> Any:
+    """What a token for a cluster is made of: by whose kubeconfig, and whether it may do everything there or nothing."""
     cluster = cluster_of(content["region"], content["cluster"])
     found = backing.backing_of(content["region"])
-    return {
-        "status": cluster.said["status"],
-        "kubeconfig": found.kubeconfig if found else None,
-        "admin": access.administers(cluster, access.CALLER.arn),
-    }
+    if found is None:
+        raise Refused("ResourceNotFoundException", f"No region of the lab stands behind {cluster.region}: the cluster "
+                      f"{cluster.name} has no API server.", 404)  # fmt: skip
+    return Asked(found, access.administers(cluster, access.CALLER.arn), content.get("seconds"))
 
 
 def _balancer(_: Control, content: dict[str, Any]) -> Any:
@@ -109,6 +86,13 @@ def _ways(_: Control, __: dict[str, Any]) -> Any:
     return ways.open_ways()
 
 
+def _runner(_: Control, content: dict[str, Any]) -> Any:
+    """Where the engine is: in a VPC, or behind addresses of the internet."""
+    ways.RUNNER.vpc, ways.RUNNER.region = content.get("vpc"), content.get("region")
+    ways.RUNNER.tables, ways.RUNNER.egress = content.get("tables", ()), content.get("egress", ())
+    return {}
+
+
 def _unbalance(_: Control, content: dict[str, Any]) -> Any:
     balancers.delete(content["region"], content["key"])
     return {}
@@ -117,14 +101,14 @@ def _unbalance(_: Control, content: dict[str, Any]) -> Any:
 ORDERS: dict[str, Order] = {
     "journal": _journal,
     "changes": _changes,
-    "roles": _roles,
-    "zone": _zone,
+    **{name: _beforehand(function) for name, function in beforehand.ORDERS.items()},
     "caller": _caller,
     "back": _back,
-    "credentials": _credentials,
+    "token": _token,
     "balancer": _balancer,
     "unbalance": _unbalance,
     "ways": _ways,
+    "runner": _runner,
     "fault": _fault,
     "clear": _clear,
     "quota": _quota,

@@ -18,6 +18,7 @@ from lab.aws.cloud.control import Application, Call, Control, answer, call_of
 from lab.aws.cloud.eks import state
 from lab.aws.cloud.orders import carry_out
 from lab.aws.cloud.rest_json import Refused, parameters, refusal
+from lab.aws.cloud.tokens import Asked
 from lab.aws.place import ORDERS
 
 
@@ -37,6 +38,9 @@ class Account:
         if path.startswith(ORDERS):
             with CLOCK.lock:
                 status, content = carry_out(self.control, path.removeprefix(ORDERS), json.loads(body or b"{}"))
+            if isinstance(content, Asked):
+                # An API server is asked for it, which may take as long as it likes: not under the lock.
+                status, content = content.answer()
             return _respond(start_response, status, "application/json", json.dumps(content, default=str).encode())
         call = call_of(environ, body)
         with CLOCK.lock:

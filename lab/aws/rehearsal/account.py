@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ class AccountClient:
         try:
             with self._opener.open(request, timeout=60) as answer:
                 return json.load(answer)
+        except urllib.error.HTTPError as error:
+            said = json.load(error).get("error", error)
+            raise LabError(f"The rehearsal's account refused the order `{name}`: {said}") from error
         except OSError as error:
             raise LabError(
                 f"The rehearsal's account at {self.address} did not take the order `{name}`: {error}."

@@ -10,13 +10,14 @@ then wait for.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from lab.kube_api import Object
 
-CLASS = "eks.amazonaws.com/nlb"
+CLASSES = ("eks.amazonaws.com/nlb", "service.k8s.aws/nlb")
 PREFIX = "service.beta.kubernetes.io/"
 FINALIZER = "service.k8s.aws/resources"
 """Of the AWS Load Balancer Controller."""
@@ -26,6 +27,11 @@ SUFFIX = "-in-the-lab"
 
 INTERVAL = 0.5
 """Seconds between two looks."""
+
+RESOLVED = 3.0
+"""Seconds until the regions' name servers know a new name: the next look writes it down, and they look every second. It
+is told only then: who asks too early remembers for half a minute that there is none.
+"""
 
 
 class Api(Protocol):
@@ -50,7 +56,7 @@ def asks(service: Object) -> bool:
     """Whether a Service asks for a Network Load Balancer of AWS."""
     spec, annotations = service["spec"], service["metadata"].get("annotations", {})
     external = annotations.get(f"{PREFIX}aws-load-balancer-type") == "external"
-    return spec.get("type") == "LoadBalancer" and (spec.get("loadBalancerClass") == CLASS or external)
+    return spec.get("type") == "LoadBalancer" and (spec.get("loadBalancerClass") in CLASSES or external)
 
 
 def scheme(service: Object) -> str:
@@ -89,13 +95,14 @@ def path_of(service: Object) -> str:
 
 
 class Controller:
-    """One region's controller. region: of AWS. cluster: its name in EKS."""
+    """One region's controller. region: of AWS. cluster: its name in EKS. resolved: see RESOLVED."""
 
-    def __init__(self, api: Api, account: Account, *, region: str, cluster: str) -> None:
+    def __init__(self, api: Api, account: Account, *, region: str, cluster: str, resolved: float = RESOLVED) -> None:
         self._api, self._account = api, account
-        self._region, self._cluster = region, cluster
+        self._region, self._cluster, self._resolved = region, cluster, resolved
         self.addresses: dict[str, str] = {}
         self.problems: dict[str, str] = {}
+        self._known: dict[str, float] = {}
 
     def look(self) -> None:
         """Bring everything to what the Services ask for now."""
@@ -135,6 +142,8 @@ class Controller:
             return
         if address := address_of(companion):
             self.addresses[made["name"]] = address
+            if time.monotonic() - self._known.setdefault(made["name"], time.monotonic()) < self._resolved:
+                return
             told = [{"hostname": made["name"]}]
             if service.get("status", {}).get("loadBalancer", {}).get("ingress") != told:
                 self._api.merge(f"{path}/status", {"status": {"loadBalancer": {"ingress": told}}})

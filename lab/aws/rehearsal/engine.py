@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,15 @@ class Engine:
             PACE: str(pace),
         }
 
+    @contextmanager
+    def started_by(self, prefix: Sequence[str]) -> Generator[None]:
+        """For as long as the block lasts, other words start the engine: it is in another place."""
+        own, self._prefix = self._prefix, tuple(prefix)
+        try:
+            yield
+        finally:
+            self._prefix = own
+
     def run(self, *words: str) -> str:
         """A run of the engine to its end; what it printed.
 
@@ -141,15 +151,12 @@ class Engine:
 
     def select(self) -> None:
         """Make the stack, or take the one that is there."""
-        # Beside a copy of the project: the engine writes the salt of the passphrase into the stack's file there, which
-        # in the program's own folder is the committed one.
-        self._place = self.folder / "project"
-        self._place.mkdir(exist_ok=True)
-        shutil.copy(self.program / "Pulumi.yaml", self._place)
-        try:
-            self.run("stack", "select", "--create", self.stack)
-        finally:
-            self._place = self.program
+        # The salt of a new stack's secrets goes into the stack's own file beside the program, whatever file the engine
+        # is told of later: so the stack is made beside another project file of the same name.
+        beside = self.folder / "project"
+        beside.mkdir(exist_ok=True)
+        shutil.copyfile(self.program / "Pulumi.yaml", beside / "Pulumi.yaml")
+        self.run("stack", "select", "--create", self.stack, "--cwd", str(beside))
 
     def preview(self) -> Changes:
         """What an `up` would do."""
@@ -238,9 +245,14 @@ def _steps(log: Path) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for line in log.read_text(encoding="utf-8").splitlines():
         metadata = json.loads(line).get("resourcePreEvent", {}).get("metadata")
-        if metadata and metadata["op"] not in UNCHANGING | _HALVES:
+        if metadata and metadata["op"] not in UNCHANGING | _HALVES and not _of_its_own(metadata):
             found.append((metadata["op"], metadata["urn"]))
     return tuple(found)
+
+
+def _of_its_own(metadata: Mapping[str, Any]) -> bool:
+    """The provider of dynamic resources is given all of the configuration, and told of each change in it."""
+    return metadata["op"] == "update" and "::pulumi:providers:pulumi-python::" in metadata["urn"]
 
 
 def _type(urn: str) -> str:

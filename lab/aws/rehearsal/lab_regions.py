@@ -16,6 +16,7 @@ from lab.aws.rehearsal.controller import Controller, Loop
 from lab.aws.rehearsal.ways import Way, hook, rules, unhook
 from lab.errors import LabError
 from lab.kube_api import KubeApi
+from lab.pki import RegionPki
 from lab.region import RegionRuntime
 
 INTERVAL = 0.5
@@ -33,6 +34,7 @@ def back(account: AccountClient, runtimes: Sequence[RegionRuntime]) -> None:
             endpoint=cluster["server"],
             authority=base64.b64decode(cluster["certificate-authority-data"]).decode(),
             kubeconfig=str(each.paths.kubeconfig),
+            signing_key=str(RegionPki(each.paths.pki).service_account.key),
         )
 
 

@@ -20,6 +20,7 @@ ALLOWED = (
     "istio-mesh:mesh.istiod.replicas",
     "istio-mesh:mesh.istiod.resources",
     "istio-mesh:mesh.proxies.resources",
+    "istio-mesh:aws.loadBalancerController.charts",
     "istio-mesh:gateways.ingress.replicas",
     "istio-mesh:gateways.ingress.resources",
     "istio-mesh:gateways.eastWest.replicas",

@@ -37,18 +37,19 @@ class Differs(LabError):
 
 
 class Rows:
-    """The rows of one rehearsal. report: is told each as it is found."""
+    """The rows of one rehearsal. report: is told each as it is found. command: makes them again."""
 
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None], command: str = COMMAND) -> None:
         self.found: list[Row] = []
         self._report = report
+        self._command = command
 
     @contextmanager
     def row(self, id: str, title: str) -> Generator[dict[str, Any]]:
         """A row for what happens in the block, which fills its figures. A fault in it is the row's, and ends the
         rehearsal: what comes after would stand on nothing.
         """
-        row = Row(id, title)
+        row = Row(id, title, self._command)
         self.found.append(row)
         started = time.monotonic()
         try:
@@ -72,7 +73,7 @@ class Rows:
         content: dict[str, Any] = {"rows": [], "versions": {}}
         if file.exists():
             content |= json.loads(file.read_text(encoding="utf-8"))
-        others = [row for row in content["rows"] if not row["command"].startswith(COMMAND)]
+        others = [row for row in content["rows"] if row["command"] != self._command]
         content["rows"] = sorted([*others, *map(asdict, self.found)], key=lambda row: row["id"])
         content["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         content.setdefault("duration_s", round(sum(row.duration_s for row in self.found), 1))

@@ -15,13 +15,17 @@ import yaml
 
 from lab import tools
 from lab.aws.place import ENDPOINT, PACE
-from lab.aws.rehearsal import acts
+from lab.aws.rehearsal import acts, clusters
 from lab.aws.rehearsal.account import AccountClient, running
 from lab.aws.rehearsal.acts import DayTwo, Trouble
+from lab.aws.rehearsal.changes import day_two
 from lab.aws.rehearsal.engine import Engine, write_commands
 from lab.aws.rehearsal.lab_regions import at_work
 from lab.aws.rehearsal.rows import Rows, equal
+from lab.aws.rehearsal.runner import place
 from lab.aws.rehearsal.stacks import Stack
+from lab.aws.rehearsal.ways import runner_address
+from lab.aws.rehearsal.whole import Whole, kept, unprotected
 from lab.paths import Paths
 from lab.region import RegionRuntime
 
@@ -55,6 +59,7 @@ def scene(
     folder: Path,
     rows: Rows,
     host: str = "127.0.0.1",
+    prefix: Sequence[str] = (),
 ) -> Generator[Scene]:
     """A new account and the engine on a stack in it, for as long as the block lasts."""
     toolset = tools.ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"])
@@ -64,7 +69,8 @@ def scene(
         # Recovery looks into the account from this process, by the provider's own code.
         os.environ[ENDPOINT], os.environ[PACE] = account.address, str(SPEED)
         bins = [commands, folder / "bin"]
-        engine = Engine(program, folder, stack=stack, bins=bins, address=account.address, pace=SPEED, config=config)
+        where = {"address": account.address, "pace": SPEED, "config": config, "prefix": prefix}
+        engine = Engine(program, folder, stack=stack, bins=bins, **where)
         yield Scene(engine, account, rows)
 
 
@@ -92,15 +98,25 @@ def small(rows: Rows, *, full: bool) -> None:
 
 
 @contextmanager
-def of_stack(stack: Stack, paths: Paths, rows: Rows, *, host: str = "127.0.0.1") -> Generator[Scene]:
-    """The program on a stack, with the overlay and its secrets, and an account with what it takes for granted."""
+def of_stack(
+    stack: Stack, paths: Paths, rows: Rows, *, host: str = "127.0.0.1", prefix: Sequence[str] = ()
+) -> Generator[Scene]:
+    """The program on a stack, with the overlay and its secrets, and an account with what it takes for granted.
+
+    Args:
+        stack: The stack.
+        paths: Of the clone.
+        rows: Where findings go.
+        host: The address that the account listens on.
+        prefix: Words that the engine is started with: where it runs.
+    """
     with tempfile.TemporaryDirectory(prefix="istio-mesh-rehearsal-") as name:
         folder = Path(name)
         config = folder / f"Pulumi.{stack.name}.yaml"
         stack.write(config, paths.root)
         tools.ensure(["istioctl"]).link_charts(paths.charts)
         where = {"stack": stack.name, "number": stack.account, "config": config, "folder": folder, "host": host}
-        with scene(paths.root, rows=rows, **where) as found:
+        with scene(paths.root, rows=rows, prefix=prefix, **where) as found:
             stack.prepare(found.account)
             found.account.clear()
             found.engine.select()
@@ -131,9 +147,28 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
     Raises:
         LabError: Something was not as it should be; its row says what.
     """
-    with of_stack(stack, paths, rows) as found, at_work(found.account, runtimes, stack.clusters()):
+    topology = runtimes[0].topology
+    with (
+        place(topology, runner_address(topology)) as inside,
+        of_stack(stack, paths, rows, host=str(topology.bridge.host_address), prefix=inside) as found,
+        at_work(found.account, runtimes, stack.clusters()) as controllers,
+    ):
+        before = clusters.objects(runtimes)
         stage = acts.first(found.engine, found.account, stack.account, rows)
-        acts.gone(stage)
+        acted = Whole(stack, stage, runtimes, controllers)
+        acted.tokens()
+        acted.authorities()
+        traffic = acted.traffic()
+        acted.gateway_rule(traffic)
+        acted.routes(traffic)
+        acted.api_rule()
+        acted.public_name()
+        acted.elsewhere()
+        acts.previewed(stage, day_two(stack))
+        acts.day_two(stage, unprotected(stack))
+        acts.gone(stage, kept(stack))
+        traffic.remove()
+        acted.nothing_left(before)
 
 
 def _use_this_python(program: Path) -> None:

@@ -77,17 +77,30 @@ class Stack:
 
     def prepare(self, account: AccountClient) -> None:
         """Put into an empty account what is there before the stack."""
+        aws = self.part("aws")
         account.order("roles", names=list(self.principals()))
         account.order("caller", arn=self.deployer)
+        if boundary := aws.get("permissionsBoundary"):
+            account.order("boundary", arn=boundary)
         name = self.part("gateways").get("ingress", {}).get("name")
         if name:
             account.order("zone", name=name["zone"], id=name["zoneId"])
+        if authority := self.part("trust").get("root", {}).get("privateCa"):
+            account.order("authority", arn=authority["arn"], key=authority.get("key", "RSA"))
+        where = aws["deployFrom"]
+        if managing := where.get("managementVpc"):
+            there = {"region": managing["region"], "tables": managing["routeTables"]}
+            account.order("vpc", id=managing["id"], cidr=managing["cidr"], **there)
+            account.order("runner", vpc=managing["id"], **there)
+        else:
+            account.order("runner", egress=where["egress"])
 
     def write(self, file: Path, clone: Path) -> None:
         """Write its configuration for a rehearsal: with the overlay."""
         values = overlay.laid_over(self.values, overlay.load())
-        charts = values[f"{NAMESPACE}:mesh"]["charts"]
-        charts["folder"] = str(clone / charts["folder"])
+        of_aws = values[f"{NAMESPACE}:aws"]["loadBalancerController"]
+        for charts in (values[f"{NAMESPACE}:mesh"]["charts"], of_aws["charts"]):
+            charts["folder"] = str(clone / charts["folder"])
         file.write_text(yaml.safe_dump({"config": values}, sort_keys=False), encoding="utf-8")
 
     def complete(self, engine: Engine) -> None:

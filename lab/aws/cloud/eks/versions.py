@@ -11,8 +11,9 @@ VERSIONS: dict[str, tuple[datetime.date | None, datetime.date | None]] = {
     "1.33": (datetime.date(2026, 7, 29), datetime.date(2027, 7, 29)),
     "1.34": (datetime.date(2026, 12, 2), datetime.date(2027, 12, 2)),
     "1.35": (datetime.date(2027, 3, 27), datetime.date(2028, 3, 27)),
+    "1.36": (None, None),
 }
-"""By version, oldest first. Those that AWS has announced, and whose dates are published."""
+"""By version, oldest first; None where a date is not published yet."""
 
 NEWEST = list(VERSIONS)[-1]
 

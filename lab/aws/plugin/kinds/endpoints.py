@@ -28,6 +28,11 @@ class VpcEndpoint(Ec2Kind):
     )
     not_found = "InvalidVpcEndpointId.NotFound"
 
+    def check(self, inputs: Values) -> Iterator[tuple[str, str]]:
+        if "privateDnsEnabled" in inputs and inputs.get("vpcEndpointType") != "Interface":
+            # There it forces a new resource, which the table cannot say of one type alone.
+            yield "privateDnsEnabled", "is of endpoints of the type Interface alone"
+
     def describe(
         self, aws: Aws, ids: list[str] | None = None, filters: list[Any] | None = None
     ) -> list[dict[str, Any]]:
