@@ -13,11 +13,9 @@ from lab.waiting import wait_for
 from tests.lab.support.site import EXAM, SERVICE_URL, SYSTEM, WEB, Site, url_of
 from tests.lab.support.traffic import loaded
 from tests.lab.support.watch import watched
+from tests.observability.series import MISSING, told_in_lab
 from tests.prometheus import Server, asked
 
-MISSING = frozenset({"standard", "application"})
-"""Who tells what the lab cannot: its Envoy lacks Istio's metrics, its tenant has none. `make test-prometheus` asks for
-these on recorded series."""
 SEEN = 90.0  # seconds until there are rates of everything
 GATEWAY = "deploy/istio-eastwestgateway"
 ALERT = "GatewayWithoutPods"
@@ -31,10 +29,6 @@ def watch(sites: Mapping[str, Site], tmp_path_factory: pytest.TempPathFactory) -
         yield servers
 
 
-def _told_here(expression: str) -> bool:
-    return not any(metric.source in MISSING for metric in metrics_in(expression))
-
-
 @pytest.mark.proof("G4", "every query of a dashboard finds numbers of all regions in one view of them")
 def test_queries_find_numbers_of_all_regions(
     watch: Watch, sites: Mapping[str, Site], record: Callable[..., None]
@@ -45,7 +39,7 @@ def test_queries_find_numbers_of_all_regions(
         for dashboard in DASHBOARDS
         for panel in dashboard.panels
         for query in panel.queries
-        if _told_here(query.expression)
+        if told_in_lab(query.expression)
     }
     told = {metric.name for metric in METRICS if metric.source not in MISSING}
     assert told == {metric.name for query in queries.values() for metric in metrics_in(query)}, "one is not asked for"
@@ -86,7 +80,7 @@ def _clusters(server: Server) -> set[str]:
 @pytest.mark.proof("G4", "no alert is raised of a healthy mesh")
 def test_no_alert_of_a_healthy_mesh(watch: Watch, record: Callable[..., None]) -> None:
     view, _ = watch
-    asked_of = [alert for alert in ALERTS if _told_here(alert.expression)]
+    asked_of = [alert for alert in ALERTS if told_in_lab(alert.expression)]
     raised = {alert.name: view.query(alert.expression) for alert in asked_of}
     record(alerts=sorted(raised))
     assert not {name for name, found in raised.items() if found}, raised
