@@ -44,7 +44,7 @@ test: venv ## Unit tests, without root or clusters
 test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, of `make up` or on PATH; must be there where CI=true
 	@$(RUN) -m pytest -m istioctl
 
-test-prometheus: venv ## Dashboards and alerts, by a real Prometheus on recorded series; fetched where there is none
+test-prometheus: venv ## Dashboards and alerts, by a real Prometheus on series that are made for it; built where there is none
 	@$(RUN) -m pytest -m prometheus tests/observability
 
 test-account: venv ## Tests of the stand-in for AWS, some minutes

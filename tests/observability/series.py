@@ -1,22 +1,24 @@
-"""Series of a mesh of two clusters, as text that Prometheus takes: what the lab cannot tell is made up here
-(Istio's own metrics of requests, the application's), all else was recorded in the lab (`lab.json`)."""
+"""Series of a mesh of two clusters, as text that Prometheus takes: what the lab cannot tell.
+
+Its Envoy lacks Istio's own metrics of requests, and its tenant has none. All else is asked of the lab itself
+(tests/lab/test_dashboards.py), so that every query is asked where its numbers are.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from components.observability.metrics import metrics_in
 
 BEGIN = 1_790_000_000
 STEP = 15
 STEPS = 41  # ten minutes
 END = BEGIN + STEP * (STEPS - 1)
-LAB = Path(__file__).with_name("lab.json")
-"""Of the lab: a list of series, each with `labels` and `values`, one every 15 s. `python -m
-tests.observability.record` makes it of two running regions."""
-
 CLUSTERS = ("use1", "usw2")
+
+MISSING = frozenset({"standard", "application"})
+"""Who tells what the lab cannot."""
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,15 @@ def made_up() -> Iterator[Course]:
         yield Course("user_session_duration_seconds_count", here, grows=10)
 
 
-def lab() -> Iterator[tuple[str, Mapping[str, str], list[float]]]:
-    """What was recorded."""
-    for series in json.loads(LAB.read_text(encoding="utf-8")):
-        labels = dict(series["labels"])
-        name = labels.pop("__name__")
-        yield name, labels, [float(value) for value in series["values"]]
+def told_in_lab(expression: str) -> bool:
+    """Whether the lab has all that a query asks for; else it is asked of these series."""
+    return not any(metric.source in MISSING for metric in metrics_in(expression))
 
 
 def text() -> str:
     """All of it, for `promtool tsdb create-blocks-from openmetrics`."""
     lines: list[str] = []
-    series = [(course.name, course.labels, course.values()) for course in made_up()]
-    for name, labels, values in [*series, *lab()]:
-        said = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
-        begins = END - STEP * (len(values) - 1)
-        lines += [f"{name}{{{said}}} {value} {begins + STEP * i}" for i, value in enumerate(values)]
+    for course in made_up():
+        said = ",".join(f'{key}="{value}"' for key, value in sorted(course.labels.items()))
+        lines += [f"{course.name}{{{said}}} {value} {BEGIN + STEP * i}" for i, value in enumerate(course.values())]
     return "\n".join([*lines, "# EOF", ""])
