@@ -10,7 +10,8 @@ RUN    := $(VENV)/bin/python
 
 # Options of `make up`: `make up LATENCY=60ms LOSS=0.1%` puts a distance between the regions.
 # `make up KEEP=1` leaves what was made when a step fails, to look at it.
-UP_OPTIONS := $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
+# `make up MESH=0` makes the regions alone, for `make rehearse DEPLOY=1`.
+UP_OPTIONS := $(if $(filter 0,$(MESH)),--no-mesh) $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv up down status test test-istioctl test-prometheus test-account test-tenant lint prove evidence bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost dashboards rehearse
@@ -72,13 +73,14 @@ doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
 	@test -f .lab/env || { echo "No lab is running here: make up." >&2; exit 1; }
 	@. .lab/env && $(RUN) -m mesh doctor --stack local
 
-prove: venv ## Every claim by traffic in the running lab; FULL=1 adds the long ones
+prove: venv ## Every claim by traffic in the running lab, then AWS rehearsed on this machine; FULL=1 adds the long ones
 	@$(RUN) -m tests.lab
+	@$(RUN) -m lab rehearse --stack staging --stack prod $(if $(FULL),--full)
 
 evidence: venv ## What `make prove` found, as one page for a browser: .lab/evidence/index.html
 	@$(RUN) -m tests.lab.page
 
-rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them into a lab without a mesh; FULL=1: every kill
+rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them instead, into a lab without a mesh; FULL=1: every kill
 	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(DEPLOY),--deploy) $(if $(FULL),--full)
 
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it; POLICIES=1: what the policy pack takes, without a lab

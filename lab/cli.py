@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -281,26 +282,32 @@ def rehearse(
     ] = False,
 ) -> None:
     """Rehearse AWS without an account: a small program through all acts, faults and kills among them, and the first
-    preview of each stack that is named; with --deploy, all of it in a lab without a mesh (`lab up --no-mesh`). Rows go
-    to the evidence file. Ends with 1 when one is not proven.
+    preview of each stack that is named. With --deploy the stacks alone, from nothing to nothing in a lab without a mesh
+    (`make up MESH=0`). Rows go to the evidence file. Ends with 1 when one is not proven.
     """
     with sentences():
         # What stands in for AWS is needed by nothing else here.
         from lab.aws.rehearsal import run
-        from lab.aws.rehearsal.rows import Rows
+        from lab.aws.rehearsal.rows import COMMAND, Rows
         from lab.aws.rehearsal.stacks import Stack
 
-        paths, rows = Paths(), Rows(report)
+        paths = Paths()
+        names = stacks or []
+        command = f"{COMMAND} STACKS={shlex.quote(' '.join(names))} DEPLOY=1" if deploy else COMMAND
+        rows = Rows(report, command)
         try:
-            for name in stacks or []:
+            for name in names:
                 stack = Stack.load(paths.root, name)
                 if deploy:
                     run.whole(rows, stack, paths, running_regions(paths, load_regions()))
                 else:
                     run.preview(rows, stack, paths)
-            run.small(rows, full=full)
+            if not deploy:
+                run.small(rows, full=full)
         finally:
             rows.write(paths.evidence)
+        if not rows.proven:
+            raise LabError("There was nothing to rehearse: name a stack by --stack.")
 
 
 def main() -> None:

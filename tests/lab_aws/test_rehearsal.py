@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from components.config.loading import check
 from lab.aws.cloud.around import INSTALLED
 from lab.aws.cloud.eks.access import administers
 from lab.aws.cloud.eks.state import cluster_of
@@ -26,15 +27,20 @@ from lab.aws.plugin.clients import Aws
 from lab.aws.rehearsal import overlay
 from lab.aws.rehearsal.account import AccountClient
 from lab.aws.rehearsal.acts import points
+from lab.aws.rehearsal.changes import day_two
 from lab.aws.rehearsal.controller import FINALIZER, SUFFIX, Controller, hosts
 from lab.aws.rehearsal.empty_account import unsealed
 from lab.aws.rehearsal.missing import settings
 from lab.aws.rehearsal.recovery import Pending, mended, pending
 from lab.aws.rehearsal.rows import Differs, Rows, equal
+from lab.aws.rehearsal.stacks import Stack
 from lab.aws.rehearsal.ways import Way, rules, runner_address
+from lab.aws.rehearsal.whole import kept, unprotected
 from lab.errors import LabError
+from lab.paths import CLONE
 from lab.regions import load_regions
 from lab.waiting import wait_for
+from tests.builders import with_secrets
 from tests.lab_aws.world import CLUSTER, World
 
 RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -48,7 +54,7 @@ def client(account: Account, monkeypatch: pytest.MonkeyPatch) -> AccountClient:
 
 
 def test_the_overlay_sets_what_it_may() -> None:
-    assert set(overlay.load()) == {"istio-mesh:mesh", "istio-mesh:gateways"}
+    assert set(overlay.load()) == {"istio-mesh:mesh", "istio-mesh:gateways", "istio-mesh:aws"}
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,45 @@ def test_the_overlay_may_set_nothing_else(tmp_path: Path, path: str) -> None:
     file.write_text(yaml.safe_dump({concern: value}))
     with pytest.raises(LabError, match=f"rehearsal.yaml: {path} is none of what a rehearsal may change"):
         overlay.load(file)
+
+
+class _Configured:
+    """An engine as far as a change of its configuration goes."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [
+        ("staging", ["Kubernetes 1.36 in one region", "remote tokens rotated", "other types of nodes",
+                     "another range in the allow-list"]),
+        ("prod", ["Kubernetes 1.36 in one region", "remote tokens rotated", "one more region"]),
+    ],
+)  # fmt: skip
+def test_changes_of_day_two_are_taken_by_the_program(tmp_path: Path, name: str, titles: list[str]) -> None:
+    stack = Stack.load(CLONE, name)
+    changes = day_two(stack)
+    assert [each.title for each in changes] == titles
+    for change in changes:
+        file = tmp_path / "Pulumi.yaml"
+        stack.write(file, CLONE)
+        before = file.read_text()
+        change.apply(_Configured(file))  # type: ignore[arg-type]
+        assert file.read_text() != before
+        written = yaml.safe_load(file.read_text())["config"]
+        values = with_secrets({key.removeprefix("istio-mesh:"): value for key, value in written.items()})
+        config, faults = check(values)
+        assert config is not None, [str(fault) for fault in faults]
+
+
+def test_what_protects_a_stack_is_taken_away_before_it_is(tmp_path: Path) -> None:
+    (change,) = unprotected(Stack.load(CLONE, "prod"))
+    assert change.expected == {"update aws:eks/cluster:Cluster": 2}
+    assert kept(Stack.load(CLONE, "prod")) == {"logs/group/us-east-1": 1, "logs/group/us-west-2": 1}
+    assert unprotected(Stack.load(CLONE, "staging")) == []
+    assert kept(Stack.load(CLONE, "staging")) == {}
 
 
 def test_what_is_laid_over_leaves_the_rest() -> None:

@@ -41,6 +41,16 @@ def _objects(runtime: RegionRuntime) -> Iterator[str]:
             yield " ".join(words)
 
 
+def meshed(runtimes: Sequence[RegionRuntime]) -> str:
+    """Names of regions that have a mesh, as a person says them; empty where none has."""
+    found = [
+        each.region.name
+        for each in runtimes
+        if each.kubectl("get", "namespace", "istio-system", "--ignore-not-found", "--output=name").strip()
+    ]
+    return " and ".join(found)
+
+
 @dataclass(frozen=True)
 class Target:
     """A service that runs in one region, which the others reach by the way between regions."""

@@ -26,6 +26,7 @@ from lab.aws.rehearsal.runner import place
 from lab.aws.rehearsal.stacks import Stack
 from lab.aws.rehearsal.ways import runner_address
 from lab.aws.rehearsal.whole import Whole, kept, unprotected
+from lab.errors import LabError
 from lab.paths import Paths
 from lab.region import RegionRuntime
 
@@ -142,12 +143,17 @@ def preview(rows: Rows, stack: Stack, paths: Paths) -> None:
 
 def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRuntime]) -> None:
     """A stack from nothing to nothing, its clusters backed by the regions of a running lab that has no mesh in it
-    (`python -m lab up --no-mesh`).
+    (`make up MESH=0`).
 
     Raises:
         LabError: Something was not as it should be; its row says what.
     """
     topology = runtimes[0].topology
+    if standing := clusters.meshed(runtimes):
+        raise LabError(
+            f"There is a mesh in {standing} already, and the stack {stack.name} makes its own there. Take the lab down "
+            "and bring it up without one: make down, then make up MESH=0."
+        )
     with (
         place(topology, runner_address(topology)) as inside,
         of_stack(stack, paths, rows, host=str(topology.bridge.host_address), prefix=inside) as found,
