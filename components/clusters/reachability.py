@@ -82,13 +82,18 @@ class _ReachabilityProvider(Provider):
         return UpdateResult(dict(_news))
 
     def read(self, id_: str, props: Properties) -> ReadResult:
-        """`pulumi refresh` takes over what the cluster says now; of a cluster that was rebuilt, a new identity."""
+        """`pulumi refresh` takes over what the cluster says now: of one that was rebuilt, a new identity.
+
+        Of one that is lost it keeps what was known.
+        """
         try:
             identity = _ask(props, identify)
+            version = props["kubernetes_version"] if props.get("patience") else identity.version
+            fresh = {**props, "uid": identity.uid, "kubernetes_version": version}
         except _Refused as refused:
-            raise RuntimeError(refused.sentence) from None
-        version = props["kubernetes_version"] if props.get("patience") else identity.version
-        fresh = {**props, "uid": identity.uid, "kubernetes_version": version}
+            if not (refused.silent and props.get("lost")):
+                raise RuntimeError(refused.sentence) from None
+            fresh = dict(props)
         return ReadResult(id_, dict(fresh), {key: value for key, value in fresh.items() if key != "__provider"})
 
 

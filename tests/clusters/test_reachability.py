@@ -246,6 +246,18 @@ def test_a_refresh_takes_over_the_identity_of_a_rebuilt_cluster(
     assert read.inputs == {**properties, "uid": "uid-2", "kubernetes_version": "v1.36.0"}
 
 
+def test_a_refresh_keeps_what_was_known_of_a_lost_region(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """Else nothing of the others could be refreshed, nor be forgotten what was in it."""
+    answering(monkeypatch, SILENT)
+    state = {**properties, "uid": "uid-1", "kubernetes_version": "v1.35.4", "lost": True}
+    assert _ReachabilityProvider().read("uid-1", state).outs == state
+    answering(monkeypatch, Unreachable("refuses the credentials (401)", "Renew them"))
+    with pytest.raises(RuntimeError, match="401"):
+        _ReachabilityProvider().read("uid-1", state)
+
+
 def test_a_refresh_of_a_cluster_that_is_down_fails_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
 ) -> None:

@@ -179,6 +179,7 @@ def _proven(outage: Outage, sites: Mapping[str, Site], engine: Engine, record: C
         assert loss.load.failed <= RATE * LONGEST, (kind, loss.load.figures)
 
 
+@pytest.mark.full
 @pytest.mark.proof(
     "I3", "a region's link goes down under load: the other one answers, `up` goes on without it, it heals"
 )
