@@ -86,6 +86,10 @@ class Engine:
         self.program, self.folder, self.stack, self.config = program, folder, stack, config
         self._prefix = tuple(prefix)
         self._runs = 0
+        self.title = stack
+        """What rows call it."""
+        self.targets: Sequence[str] = ()
+        """URNs of what previews and `up` are about; everything where it is empty."""
         (folder / "state").mkdir(parents=True, exist_ok=True)
         path = [*map(str, bins), os.environ.get("PATH", os.defpath)]
         self.environment = {
@@ -168,16 +172,17 @@ class Engine:
     def _changes(self, verb: str, *options: str) -> Changes:
         log = self._log()
         started = time.monotonic()
-        self.run(verb, *self._options(log), *options)
+        self.run(verb, *self._options(log, verb), *options)
         return Changes(_steps(log), time.monotonic() - started)
 
     def _log(self) -> Path:
         self._runs += 1
         return self.folder / f"events-{self._runs}.json"
 
-    def _options(self, log: Path) -> list[str]:
+    def _options(self, log: Path, verb: str) -> list[str]:
         config = ["--config-file", str(self.config)] if self.config else []
-        return ["--stack", self.stack, "--event-log", str(log), *config]
+        targets = [word for urn in self.targets for word in ("--target", urn)] if verb != "destroy" else []
+        return ["--stack", self.stack, "--event-log", str(log), *config, *targets]
 
     def killed(self, verb: str, when: Callable[[], bool]) -> bool:
         """Begin an `up` or `destroy`, and kill the engine as soon as `when` says so.
@@ -185,7 +190,7 @@ class Engine:
         Returns:
             Whether it was killed; else it had ended before.
         """
-        process = self._start(verb, *self._options(self._log()), "--yes", "--skip-preview")
+        process = self._start(verb, *self._options(self._log(), verb), "--yes", "--skip-preview")
         while process.poll() is None:
             if when():
                 os.killpg(process.pid, signal.SIGKILL)
