@@ -14,7 +14,7 @@ RUN    := $(VENV)/bin/python
 UP_OPTIONS := $(if $(filter 0,$(MESH)),--no-mesh) $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status test test-istioctl test-account test-tenant lint prove bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost rehearse
+.PHONY: help venv up down status test test-istioctl test-prometheus test-account test-tenant lint prove evidence bench generated schema reference contract wheel policy-reference policy-package workflows preview policy doctor permissions cost dashboards rehearse
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,9 @@ test: venv ## Unit tests, without root or clusters
 test-istioctl: venv ## What is rendered, by Istio's own checks: needs istioctl, of `make up` or on PATH; must be there where CI=true
 	@$(RUN) -m pytest -m istioctl
 
+test-prometheus: venv ## Dashboards and alerts, by a real Prometheus on recorded series; fetched where there is none
+	@$(RUN) -m pytest -m prometheus tests/observability
+
 test-account: venv ## Tests of the stand-in for AWS, some minutes
 	@$(RUN) -m pytest -n 2 tests/lab_aws
 
@@ -60,11 +63,11 @@ lint: venv workflows ## ruff, pyright, and the workflows by actionlint
 workflows: venv ## actionlint over .github/workflows
 	@$(RUN) -m lab.tools run actionlint -shellcheck= -pyflakes=
 
-preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything
-	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all)
+preview: venv ## What a stack would change, and what the policy pack says of it: make preview STACK=prod; ALL=1 lists everything; REHEARSED=1: without AWS
+	@$(RUN) -m previews show --stack $(STACK) $(if $(ALL),--all) $(if $(REHEARSED),--rehearsed)
 
-policy: venv ## What the policy pack says of a stack: make policy STACK=prod
-	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all)
+policy: venv ## What the policy pack says of a stack, counted by policy: make policy STACK=prod; ALL=1, REHEARSED=1 as above
+	@$(RUN) -m previews policy --stack $(STACK) $(if $(ALL),--all) $(if $(REHEARSED),--rehearsed)
 
 doctor: venv ## What is wrong with the mesh of the running lab, in a few seconds
 	@test -f .lab/env || { echo "No lab is running here: make up." >&2; exit 1; }
@@ -74,13 +77,16 @@ prove: venv ## Every claim by traffic in the running lab, then AWS rehearsed on 
 	@$(RUN) -m tests.lab
 	@$(RUN) -m lab rehearse --stack staging --stack prod $(if $(FULL),--full)
 
+evidence: venv ## What `make prove` found, as one page for a browser: .lab/evidence/index.html
+	@$(RUN) -m tests.lab.page
+
 rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them instead, into a lab without a mesh; FULL=1: every kill
 	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(DEPLOY),--deploy) $(if $(FULL),--full)
 
-bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it
-	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews)
+bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it; POLICIES=1: what the policy pack takes, without a lab
+	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews) $(if $(POLICIES),--policies)
 
-generated: schema reference contract policy-reference permissions cost ## What is made from the models and policies: run it when one has changed
+generated: schema reference contract policy-reference permissions cost dashboards ## What is made from the models and policies: run it when one has changed
 
 schema: venv ## The JSON schema of the stack files, from the models
 	@$(RUN) -m components.config.schema
@@ -106,6 +112,9 @@ policy-reference: venv ## The page docs/policies.md, from the policies
 
 policy-package: venv ## The policy pack as an archive for other programs, in dist/
 	@$(RUN) -m policies.package dist
+
+dashboards: venv ## The dashboards and alerts in dashboards/, and the lists of docs/dashboards.md, from components/observability
+	@$(RUN) -m components.observability.files
 
 permissions: venv ## The IAM policy of who deploys into AWS, from the types of resources
 	@$(RUN) -m components.clusters.permissions

@@ -10,6 +10,7 @@ from components.clusters import primaries_first, provision, public_name
 from components.config import load
 from components.mesh import ControlPlane, IstioSystem, MeshGateways, RemoteControlPlane
 from components.naming import child
+from components.observability.tools import Tools
 from components.resources import (
     Access,
     CrossNetworkGateway,
@@ -32,7 +33,6 @@ from components.resources.objects import own_objects
 from components.trust import Authorities, RemoteSecrets
 
 config = load(pulumi.Config())
-mesh = config.mesh
 # What is said of services is told to control planes, each for all clusters that it serves.
 platform = config.configured
 
@@ -41,7 +41,7 @@ by_name = {cluster.name: cluster for cluster in clusters}
 regions = {cluster.name: cluster.region for cluster in clusters}
 
 authorities = Authorities("trust", config.trust, clusters=list(config.served), meshed=clusters, account=config.account)
-certificates = IngressCertificates("ingress-certificates", config.gateways.ingress, mesh=mesh)
+certificates = IngressCertificates("ingress-certificates", config.gateways.ingress, mesh=config.mesh)
 
 control_planes: dict[str, IstioSystem] = {}
 tokens: dict[str, kubernetes.core.v1.Secret] = {}
@@ -51,6 +51,8 @@ cross_networks: dict[str, Sequence[pulumi.Resource]] = {}
 public: dict[str, list[pulumi.Resource]] = {}
 
 for cluster in primaries_first(clusters):
+    # Each cluster stands where it stands in an upgrade.
+    mesh = config.meshes[cluster.name]
     serves_remotes = len(config.served.get(cluster.name, ())) > 1
     if cluster.primary is None:
         control_plane = ControlPlane(
@@ -115,7 +117,7 @@ for cluster in primaries_first(clusters):
     of_services: Mapping[str, kubernetes.core.v1.Namespace] = {}
     if serves:
         of_services = MeshNamespaces(
-            child(cluster.name, "namespaces"), platform, cluster=cluster, control_plane=control_plane
+            child(cluster.name, "namespaces"), platform, mesh=mesh, cluster=cluster, control_plane=control_plane
         ).by_name
     security = MeshSecurity(
         child(cluster.name, "security"),
@@ -187,6 +189,16 @@ for cluster in primaries_first(clusters):
             config.extensions,
             platform=platform,
             mesh=mesh,
+            cluster=cluster,
+            namespaces=namespaces,
+            depends_on=control_plane.ready,
+        )
+    if config.telemetry.tools is not None:
+        Tools(
+            child(cluster.name, "tools"),
+            config.telemetry.tools,
+            mesh=mesh,
+            trust_domain=config.trust.trust_domain,
             cluster=cluster,
             namespaces=namespaces,
             depends_on=control_plane.ready,

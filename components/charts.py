@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi_kubernetes as kubernetes
 
-from components.config.mesh import ChartsConfig
+from components.config.mesh import VERSION, ChartsConfig
 
 
 def chart_arguments(charts: ChartsConfig, chart: str, version: str) -> dict[str, Any]:
@@ -14,8 +14,8 @@ def chart_arguments(charts: ChartsConfig, chart: str, version: str) -> dict[str,
     """
     if charts.folder is not None:
         # A path without a dot or slash in front would be taken for a repository's chart.
-        folder = charts.folder if charts.folder.startswith(("/", ".", "~")) else f"./{charts.folder}"
-        return {"chart": f"{folder.rstrip('/')}/{chart}"}
+        folder = charts.folder.replace(VERSION, version).rstrip("/")
+        return {"chart": f"{folder if folder.startswith(('/', '.', '~')) else f'./{folder}'}/{chart}"}
     if charts.oci is not None:
         return {"chart": f"{charts.oci}/{chart}", "version": version}
     return {

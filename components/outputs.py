@@ -18,9 +18,11 @@ from components.clusters import Cluster
 from components.config import StackConfig
 from components.config.gateways import ServerConfig
 from components.config.kubeconfig import decoded_authority, select
+from components.config.mesh import MeshConfig
 from components.config.platform import Platform, Service
 from components.config.ports import protocol_of
 from components.config.telemetry import TelemetryConfig
+from components.config.upgrade import DEFAULT_TAG
 from components.mesh import MeshGateways
 from components.mesh.gateways import INGRESS_NAMESPACE, INGRESS_RELEASE
 from components.resources import IngressCertificates
@@ -47,6 +49,7 @@ def export(
             "rootCertificates": authorities.root_certificates,
             "istioVersion": config.mesh.version,
             "revision": config.mesh.revision,
+            "tag": DEFAULT_TAG,
             "ingressAuthority": certificates.authority_certificate,
         },
         "clusters": {
@@ -60,6 +63,7 @@ def export(
                 "eastWest": gateways[cluster.name].east_west_address.apply(load_balancer),
                 "authorityExpiry": authorities.intermediates[cluster.primary or cluster.name].not_after,
                 "primary": cluster.primary,
+                **apart(config.mesh, config.meshes[cluster.name].tags[DEFAULT_TAG]),
                 **way_in(cluster),
                 **cloud(cluster),
             }
@@ -83,6 +87,11 @@ def export(
     checked = known.apply(lambda values: conforming({**values, **said}))
     for name, field in MeshOutputs.model_fields.items():
         pulumi.export(field.alias or name, checked[field.alias or name])
+
+
+def apart(mesh: MeshConfig, here: MeshConfig) -> dict[str, str]:
+    """What a cluster has of Istio, where that is not what the mesh has; nothing where it is."""
+    return {} if here.version == mesh.version else {"istioVersion": here.version, "revision": here.revision}
 
 
 def load_balancer(host: str) -> dict[str, str]:
@@ -153,7 +162,7 @@ def _service(platform: Platform, service: Service, trust_domain: str) -> dict[st
 def _telemetry(config: TelemetryConfig) -> dict[str, Any]:
     collector = None if config.tracing is None else config.tracing.collector
     traces = None if collector is None else collector.model_dump(mode="json", include={"protocol", "host", "port"})
-    return {"traces": traces, "dashboards": dict(sorted(config.dashboards.items()))}
+    return {"traces": traces, "dashboards": dict(sorted(config.addresses.items()))}
 
 
 def conforming(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,10 +20,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab import baseline, cgroups, environment, policy_speed
+from lab import baseline, cgroups, environment, judged_preview, policy_speed
 from lab.baseline import Baseline
 from lab.errors import LabError
 from lab.images import REPOSITORY
+from lab.judged_preview import JudgedPreview
 from lab.paths import Paths
 from lab.regions import Topology
 from lab.tools.catalogue import ISTIO
@@ -74,6 +75,7 @@ class Measured:
     """What the rounds gave, by name, in the order of the first round."""
 
     values: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    previews: list[JudgedPreview] = field(default_factory=list[JudgedPreview])
 
     def add(self, name: str, value: float) -> None:
         self.values.setdefault(name, []).append(value)
@@ -87,6 +89,7 @@ class Measured:
 UP, DOWN, MEMORY = "make up, from nothing to mesh and tenant", "make down", "memory of the whole lab"
 PROGRAM, ISTIOCTL = "pulumi up into two empty regions", "documented istioctl steps into the same regions"
 POLICIES = f"{policy_speed.RESOURCES} resources judged by the policy pack"
+FIRST_PREVIEW, WITH_PACK = f"first preview of {judged_preview.STACK}", "with the policy pack"
 UNCHANGED, PREVIEW, DESTROY = "pulumi up without a change", "pulumi preview without a change", "pulumi destroy"
 
 
@@ -120,11 +123,36 @@ def bench(topology: Topology, paths: Paths, *, rounds: int, console: Console) ->
             for step in steps if index % 2 == 0 else reversed(steps):
                 step()
             measured.timed(DOWN, lambda: commands.lab("down"))
-            measured.add(POLICIES, policy_speed.seconds(root=paths.root))
+            _judged(measured, paths, index)
     rows = _rows(measured)
     show(rows, console)
     keep(rows, paths.lab / "bench.json")
     return all(row.verdict != "missed" for row in rows)
+
+
+def policies(paths: Paths, *, rounds: int, console: Console) -> bool:
+    """Measure what the policy pack takes, without a lab; print the table, write `.lab/policies.json`.
+
+    Returns:
+        Whether every target was met.
+
+    Raises:
+        LabError: A step failed.
+    """
+    measured = Measured()
+    for index in range(rounds):
+        console.print(f"round {index + 1} of {rounds}", style="bold")
+        _judged(measured, paths, index)
+    rows = _policy_rows(measured)
+    paths.make_private()
+    show(rows, console)
+    keep(rows, paths.lab / "policies.json")
+    return all(row.verdict != "missed" for row in rows)
+
+
+def _judged(measured: Measured, paths: Paths, index: int) -> None:
+    measured.add(POLICIES, policy_speed.seconds(root=paths.root))
+    measured.previews.append(judged_preview.measure(paths.root, judged_first=index % 2 == 1))
 
 
 def _with_istioctl(commands: _Commands, measured: Measured, secrets: Path) -> None:
@@ -148,9 +176,26 @@ def _rows(measured: Measured) -> list[Row]:
         Row(PREVIEW, "s", None, values[PREVIEW]),
         Row(DESTROY, "s", None, values[DESTROY]),
         Row(DOWN, "s", 10, values[DOWN]),
-        Row(POLICIES, "s", policy_speed.SECONDS, values[POLICIES], "with its start; nothing else runs"),
+        *_policy_rows(measured),
         Row(MEMORY, "GiB", 3, values[MEMORY], "after make up: processes and tmpfs of both regions"),
     ]
+
+
+def _policy_rows(measured: Measured) -> list[Row]:
+    rows = [
+        Row(POLICIES, "s", policy_speed.SECONDS, measured.values[POLICIES], "with its start; nothing else runs"),
+    ]
+    resources = f"{measured.previews[0].resources} resources, on the stand-in for AWS"
+    for name, uses, note in (
+        (FIRST_PREVIEW, [found.plain for found in measured.previews], resources),
+        (f"{FIRST_PREVIEW} {WITH_PACK}", [found.judged for found in measured.previews], "the same"),
+    ):
+        parts = ", ".join(f"{who} {size / 2**20:.0f} MiB" for who, size in sorted(uses[-1].peaks.items()))
+        rows += [
+            Row(name, "s", None, [use.seconds for use in uses], note),
+            Row(f"{name}: memory", "GiB", None, [use.peak / 2**30 for use in uses], parts),
+        ]
+    return rows
 
 
 class _Commands:

@@ -20,6 +20,7 @@ from rich.table import Table
 from lab import bench as bench_module
 from lab import cgroups, components, link, preflight, status, tools
 from lab import down as down_module
+from lab import former as former_module
 from lab import up as up_module
 from lab.errors import LabError
 from lab.image_store import ImageStore
@@ -119,6 +120,15 @@ def up(
         up_module.up(options, Ownership(paths), topology, paths, report)
         if mesh:
             show(topology, paths)
+
+
+@app.command()
+def former() -> None:
+    """Give Istio's former release to the running lab: docs/upgrade-istio.md goes from it, and to it."""
+    with sentences():
+        paths = Paths()
+        version = former_module.add(running_regions(paths, load_regions()), paths, report)
+        console.print(f"Istio {version}: its charts are in {paths.charts_of(version)}, its images in the nodes.")
 
 
 @app.command()
@@ -242,14 +252,22 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is done; the medians count.")] = 3,
     scale: Annotated[bool, typer.Option("--scale", help="Many services and regions instead, once.")] = False,
     previews: Annotated[bool, typer.Option("--previews", help="With --scale: without what needs a lab.")] = False,
+    policies: Annotated[
+        bool, typer.Option("--policies", help="What the policy pack takes alone; needs no lab.")
+    ] = False,
 ) -> None:
     """Measure times and memory beside the documented istioctl steps. Takes a running lab down first, and every one that
     it makes. With --scale: previews of up to 1,000 services in up to 10 regions, then 1,000 services deployed into the
-    running lab by the program, and taken away again. Ends with 1 when a target is missed, or no lab runs.
+    running lab by the program, and taken away again. With --policies: what the policy pack takes. Ends with 1 when a
+    target is missed, or no lab runs.
     """
     with sentences():
         if scale or previews:
             if not scale_module.run(load_regions(), Paths(), console, deploys=not previews):
+                raise typer.Exit(1)
+            return
+        if policies:
+            if not bench_module.policies(Paths(), rounds=rounds, console=console):
                 raise typer.Exit(1)
             return
         preflight.check_user()

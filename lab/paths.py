@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.tools.catalogue import ISTIO
+
 CLONE = Path(__file__).resolve().parent.parent
 """The clone that this code runs from."""
 
@@ -84,6 +86,11 @@ class Paths:
         return self.lab / "evidence.json"
 
     @property
+    def evidence_page(self) -> Path:
+        """The same as a page for a browser, of `make evidence`."""
+        return self.lab / "evidence" / "index.html"
+
+    @property
     def ingress_authority(self) -> Path:
         """What clients verify the ingress gateways' certificates with, where the stack generates those."""
         return self.lab / "ingress-ca.pem"
@@ -96,7 +103,11 @@ class Paths:
     @property
     def charts(self) -> Path:
         """Istio's charts of the version that the lab runs."""
-        return self.lab / "charts"
+        return self.charts_of(ISTIO)
+
+    def charts_of(self, version: str) -> Path:
+        """Istio's charts of a version: `.lab/charts/{version}` in the local stacks."""
+        return self.lab / "charts" / version
 
     @property
     def regions(self) -> Path:

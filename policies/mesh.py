@@ -17,6 +17,8 @@ from policies.unknowns import Node
 
 SERVICE_ENTRY = "networking.istio.io/ServiceEntry"
 
+MUTATING_WEBHOOK = "admissionregistration.k8s.io/MutatingWebhookConfiguration"
+
 MESH = "mesh"
 """In place of a Gateway: all sidecars."""
 
@@ -60,6 +62,12 @@ class Plane:
 def planes(stack: Stack) -> list[Plane]:
     """Those of all clusters."""
     return [Plane(release) for release in stack.releases("istiod")]
+
+
+def tags(stack: Stack, cluster: str) -> list[Node]:
+    """Revision tags of a cluster that are objects of their own, as `istioctl tag set` makes them."""
+    found = (webhook.labels["istio.io/tag"] for webhook in stack.of(MUTATING_WEBHOOK, cluster=cluster))
+    return [tag for tag in found if not tag.missing]
 
 
 def told_in(stack: Stack) -> Mapping[str, str]:

@@ -208,15 +208,18 @@ def _placed(resource: Resource, told: Mapping[str, Resource]) -> Resource:
 
     So it is in the preview on an account without clusters: a provider that is not there yet answers nothing.
     """
+    release = resource.type == RELEASE
     metadata = _map(resource.properties.get("metadata"))
-    if metadata.get("namespace") is not UNKNOWN:
+    if (resource.properties if release else metadata).get("namespace") is not UNKNOWN:
         return resource
-    sources = (told.get(urn) for urn in resource.property_dependencies.get("metadata", ()))
-    names = {_plain(source.properties, "name") for source in sources if source and source.key == "core/Namespace"}
+    sources = resource.property_dependencies.get("namespace" if release else "metadata", ())
+    found = (told.get(urn) for urn in sources)
+    names = {_plain(source.properties, "name") for source in found if source and source.key == "core/Namespace"}
     if len(names) != 1 or "" in names:
         return resource
-    placed = {**resource.properties, "metadata": {**metadata, "namespace": names.pop()}}
-    return dataclasses.replace(resource, properties=placed)
+    known = {"namespace": names.pop()}
+    placed = known if release else {"metadata": {**metadata, **known}}
+    return dataclasses.replace(resource, properties={**resource.properties, **placed})
 
 
 def _plain(properties: Mapping[str, Any], name: str) -> str:

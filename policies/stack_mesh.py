@@ -11,7 +11,7 @@ from policies.catalogue import MANDATORY, Finding, Setting, stack_policy
 from policies.istio_security import SECRET
 from policies.istio_versions import version_of
 from policies.kubernetes_namespaces import NAMESPACE
-from policies.mesh import Plane, planes
+from policies.mesh import Plane, planes, tags
 from policies.resources import ISTIOD, Stack, Subject
 from policies.unknowns import Node
 
@@ -226,21 +226,22 @@ def revision(stack: Stack, _: Setting) -> Iterator[Finding]:
     for plane in planes(stack):
         by_cluster.setdefault(plane.cluster, []).append(plane)
     for cluster, found in by_cluster.items():
-        known = [name for plane in found for name in plane.revisions]
+        made = tags(stack, cluster)
+        names = [*(name for plane in found for name in plane.revisions), *(tag.text for tag in made if tag.text)]
+        known = list(dict.fromkeys(names))
         for namespace in stack.of(NAMESPACE, cluster=cluster):
             labels = namespace.labels
             wanted = "default" if labels["istio-injection"].is_("enabled") else labels["istio.io/rev"].text
             if wanted is None or wanted in known:
                 continue
             words = [plane.release.value(name) for plane in found for name in ("revision", "revisionTags")]
-            if not all(word.complete for word in words):
+            if not all(word.complete for word in [*words, *made]):
                 stack.unknown(namespace, "the control planes' revisions")
                 continue
             yield Finding(
                 f"no control plane of the cluster has the revision or tag `{wanted}`",
                 "Pods come up without a sidecar, and outside of every policy",
-                f"take one of {', '.join(f'`{name}`' for name in known)}, or add the tag to the istiod chart's "
-                "`revisionTags`",
+                f"take one of {', '.join(f'`{name}`' for name in known)}, or make the tag (`istioctl tag set`)",
                 "metadata.labels",
                 namespace,
             )

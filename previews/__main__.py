@@ -17,7 +17,7 @@ from previews import comment, costs, engine, terminal
 from previews.errors import PreviewError
 from previews.github import GitHub
 from previews.report import Report, Verdict
-from previews.surroundings import environment_of
+from previews.surroundings import environment_of, kept_nowhere, rehearsed
 
 FAILED, REFUSED = 1, 3
 """Exit codes; 2 is a misuse of the command line."""
@@ -28,6 +28,14 @@ complaints = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Stack = Annotated[str, typer.Option(help="The stack.")]
 Pack = Annotated[Path, typer.Option(help="The policy pack's folder.")]
+Rehearsed = Annotated[
+    bool | None,
+    typer.Option(
+        "--rehearsed/--deployed",
+        help="On an account with nothing in it, by the stand-in for AWS; default: where no backend is known.",
+        show_default=False,
+    ),
+]
 DEFAULT_PACK = engine.PROJECT / engine.PACK
 
 
@@ -44,7 +52,24 @@ def _target(stack: str, pack: Path = DEFAULT_PACK) -> engine.Target:
     return engine.Target(stack, environment_of(stack, engine.PROJECT, os.environ), pack=pack.resolve())
 
 
-def _end(report: Report) -> None:
+def _preview(stack: str, pack: Path, on_nothing: bool | None) -> tuple[Report, str]:
+    """A person's preview, and what has to be said of where it was made."""
+    unknown = on_nothing is None and kept_nowhere(stack, engine.PROJECT, os.environ)
+    if not (on_nothing or unknown):
+        with console.status(f"previewing {stack}"):
+            return engine.preview(_target(stack, pack)), ""
+    with console.status(f"previewing {stack} on the stand-in for AWS"), rehearsed(stack, pack=pack.resolve()) as target:
+        report = engine.preview(target)
+    why = " No backend is known here (PULUMI_BACKEND_URL, pulumi login)." if unknown else ""
+    return report, (
+        f"Rehearsed: {stack} on an account with nothing in it, by the stand-in for AWS (lab/aws).{why} "
+        "What is deployed was not looked at."
+    )
+
+
+def _end(report: Report, where: str = "") -> None:
+    if where:
+        console.print(where, style="yellow", markup=False, soft_wrap=True)
     codes = {Verdict.PASSED: 0, Verdict.FAILED: FAILED, Verdict.REFUSED: REFUSED}
     raise typer.Exit(codes[report.verdict])
 
@@ -54,27 +79,29 @@ def show(
     stack: Stack = "local",
     pack: Pack = DEFAULT_PACK,
     everything: Annotated[bool, typer.Option("--all", help="List every change.")] = False,
+    on_nothing: Rehearsed = None,
 ) -> None:
     """One preview with the pack, as tables on the terminal."""
     with _sentences():
-        with console.status(f"previewing {stack}"):
-            report = engine.preview(_target(stack, pack))
+        report, where = _preview(stack, pack, on_nothing)
         terminal.show(report, console, everything=everything)
-        _end(report)
+        _end(report, where)
 
 
 @app.command()
 def policy(
     stack: Stack = "local",
     pack: Pack = DEFAULT_PACK,
-    everything: Annotated[bool, typer.Option("--all", help="List what was judged, too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Count every policy, not only the remarkable ones.")
+    ] = False,
+    on_nothing: Rehearsed = None,
 ) -> None:
-    """What the pack says of a preview, without its changes."""
+    """What the pack says of a preview, and how often each policy judged, without its changes."""
     with _sentences():
-        with console.status(f"judging {stack}"):
-            report = engine.preview(_target(stack, pack))
-        terminal.show_findings(report, console, everything=everything)
-        _end(report)
+        report, where = _preview(stack, pack, on_nothing)
+        terminal.show_findings(report, console, everything=everything, counted=True)
+        _end(report, where)
 
 
 @app.command("report")

@@ -54,8 +54,10 @@ class Target:
         return self.config_file or self.project / f"Pulumi.{self.stack}.yaml"
 
 
-def preview(target: Target, show: Callable[[str], None] | None = None) -> Report:
+def preview(target: Target, show: Callable[[str], None] | None = None, *, log: Path | None = None) -> Report:
     """One preview with the pack. `show` gets the engine's own text with all differences, without secrets.
+
+    `log` gets the engine's events, which have all properties, and is kept.
 
     Raises:
         PreviewError: It could not even be started.
@@ -63,7 +65,7 @@ def preview(target: Target, show: Callable[[str], None] | None = None) -> Report
     if not target.pack.is_dir():
         raise PreviewError(f"There is no policy pack in {target.pack}, and a preview without one would pass anything.")
     words = ["preview", "--policy-pack", str(target.pack), *(["--diff"] if show else [])]
-    return _run(target, words, pack=True, show=show)
+    return _run(target, words, pack=True, show=show, keep=log)
 
 
 def drift(target: Target) -> Report:
@@ -75,11 +77,13 @@ def drift(target: Target) -> Report:
     return _run(target, ["refresh", "--preview-only"], pack=False, show=None)
 
 
-def _run(target: Target, words: list[str], *, pack: bool, show: Callable[[str], None] | None) -> Report:
+def _run(
+    target: Target, words: list[str], *, pack: bool, show: Callable[[str], None] | None, keep: Path | None = None
+) -> Report:
     secrets = {*masking.of_environment(target.environment), *_declared(target)}
     with tempfile.TemporaryDirectory(prefix="istio-mesh-preview-") as folder:
         # Only its owner may enter such a folder: the log has all properties.
-        log = Path(folder) / "events.jsonl"
+        log = keep or Path(folder) / "events.jsonl"
         run = _pulumi(target, *words, "--event-log", str(log))
         reader = Reader(target.stack, pack=pack, secrets=secrets)
         if log.is_file():

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from previews.changes import Change, Kind
+from previews.judged import Judged, judged, without_counts
 from previews.report import Finding, Message, Report, Verdict
 from previews.urns import kind_of, name_of, type_of
 
@@ -31,8 +32,8 @@ def show(report: Report, console: Console, *, everything: bool = False) -> None:
     show_findings(report, console, everything=everything)
 
 
-def show_findings(report: Report, console: Console, *, everything: bool = False) -> None:
-    """What the pack says, what failed, and what it comes to."""
+def show_findings(report: Report, console: Console, *, everything: bool = False, counted: bool = False) -> None:
+    """What the pack says, what failed, and what it comes to. `counted`: how often each policy judged, too."""
     for away in report.unreached:
         said = f"{away.provider} at {away.server} was not reached ({away.cause}): compared without a dry run."
         console.print(said, style="yellow", markup=False, soft_wrap=True)
@@ -42,15 +43,31 @@ def show_findings(report: Report, console: Console, *, everything: bool = False)
     _messages(report.errors, "What failed", "red", console)
     _messages(report.warnings, "Warnings", "dim", console)
     if report.account:
-        # What was judged how often is for those who ask for everything.
-        said = report.account if everything else report.account.partition("\nJudged:")[0]
-        console.print(said, style="dim", markup=False, soft_wrap=True)
+        console.print(without_counts(report.account), style="dim", markup=False, soft_wrap=True)
+        if counted or everything:
+            _counts(judged(report.account), console, everything=everything)
     console.print(
         conclusion(report),
         style="green" if report.verdict is Verdict.PASSED else "bold red",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _counts(policies: Sequence[Judged], console: Console, *, everything: bool) -> None:
+    """A line for each policy of which there is something to say, or for every one; in numbers of resources."""
+    shown = [each for each in policies if everything or each.remarkable]
+    if shown:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column("policy")
+        for head in ("judged", "not judged", "found", "exempted"):
+            table.add_column(head, justify="right")
+        for each in shown:
+            numbers = (each.judged, each.unjudged, each.found, each.exempted)
+            table.add_row(each.policy, *(str(number or "") for number in numbers), style="dim")
+        console.print(table)
+    if rest := len(policies) - len(shown):
+        console.print(f"{rest} more policies judged all that they are about: ALL=1 lists them.", style="dim")
 
 
 def conclusion(report: Report) -> str:

@@ -30,7 +30,7 @@ def mesh(config: StackConfig) -> Mesh:
     control_planes = {
         cluster.name: ControlPlane(
             f"{cluster.name}-mesh",
-            config.mesh,
+            config.meshes[cluster.name],
             trust=config.trust,
             cluster=cluster,
             intermediate=authorities.intermediates[cluster.name],
@@ -41,7 +41,7 @@ def mesh(config: StackConfig) -> Mesh:
         cluster.name: MeshGateways(
             f"{cluster.name}-gateways",
             config.gateways,
-            mesh=config.mesh,
+            mesh=config.meshes[cluster.name],
             cluster=cluster,
             control_plane=control_planes[cluster.name],
         )
@@ -51,6 +51,7 @@ def mesh(config: StackConfig) -> Mesh:
         cluster.name: MeshNamespaces(
             f"{cluster.name}-namespaces",
             config.platform,
+            mesh=config.meshes[cluster.name],
             cluster=cluster,
             control_plane=control_planes[cluster.name],
         ).by_name

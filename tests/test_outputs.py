@@ -26,6 +26,7 @@ def values() -> dict[str, Any]:
             "rootCertificates": ROOT,
             "istioVersion": "1.31.0",
             "revision": "1-31",
+            "tag": "default",
         },
         "clusters": {
             "use1": {

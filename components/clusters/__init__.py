@@ -10,6 +10,7 @@ from components.clusters.existing import ExistingCluster
 from components.config import StackConfig
 from components.config.clusters import ClusterConfig
 from components.config.support import WARN_BEFORE, eks_support_of, support_of
+from components.config.upgrade import GUIDE, minor_of
 
 __all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision", "public_name"]
 
@@ -17,12 +18,14 @@ __all__ = ["Cluster", "ExistingCluster", "primaries_first", "provision", "public
 def provision(config: StackConfig) -> tuple[Cluster, ...]:
     """The stack's clusters, in the order of its file. Warns of versions whose support has ended, or ends soon."""
     today = datetime.now(UTC).date()
-    support = support_of(config.mesh.version)
-    if support is not None and support.end_of_life is not None and support.end_of_life < today:
-        pulumi.log.warn(
-            f"Istio {support.istio} has had no fixes since {support.end_of_life}, the end of its life. "
-            "Raise istio-mesh:mesh.version."
-        )
+    versions = {name: [each.version for each in mesh.revisions] for name, mesh in config.meshes.items()}
+    for istio in sorted({minor_of(version) for each in versions.values() for version in each}):
+        support = support_of(f"{istio}.0")
+        if support is not None and support.end_of_life is not None and support.end_of_life < today:
+            pulumi.log.warn(
+                f"Istio {support.istio} has had no fixes since {support.end_of_life}, the end of its life. "
+                f"Go on to a later one: {GUIDE}."
+            )
     if config.aws is not None:
         # Not above: a stack of clusters that are there already needs nothing of AWS.
         from components.clusters.eks import eks_clusters
@@ -34,14 +37,26 @@ def provision(config: StackConfig) -> tuple[Cluster, ...]:
         name = config.gateways.ingress.name
         zone_id = None if name is None else name.zone_id
         return eks_clusters(
-            config.clusters, config.aws, mesh_id=config.mesh.id, mesh_version=config.mesh.version, zone_id=zone_id
+            config.clusters,
+            config.aws,
+            mesh_id=config.mesh.id,
+            istio_versions=versions,
+            namespaces={cluster.name: config.namespaces(cluster.name) for cluster in config.clusters},
+            zone_id=zone_id,
         )
     sizes = (config.mesh.istiod.replicas, config.gateways.ingress.replicas, config.gateways.east_west.replicas)
     autoscales = any(size.min < size.max for size in sizes)
-    return tuple(
-        ExistingCluster(cluster.name, cluster, mesh_version=config.mesh.version, autoscales=autoscales).cluster
+    found = [
+        ExistingCluster(
+            cluster.name,
+            cluster,
+            istio_versions=versions[cluster.name],
+            namespaces=config.namespaces(cluster.name),
+            autoscales=autoscales,
+        )
         for cluster in config.clusters
-    )
+    ]
+    return tuple(each.provide([other.checked for other in found]) for each in found)
 
 
 def eks_warning(cluster: ClusterConfig, today: date) -> str | None:

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,9 @@ TIMEOUT = 5.0
 
 _EXEC_TIMEOUT = 20.0
 """Seconds that a kubeconfig's credential command has: `aws eks get-token` takes some on a cold start."""
+
+_PAGE = 500
+"""Objects of one answer of the API server."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,18 @@ def has_metrics(kubeconfig: str | None, context: str | None) -> bool:
     except Missing:
         return False
     return True
+
+
+def listed(connection: "Connection", path: str) -> Iterator[dict[str, Any]]:
+    """The objects in the list at `path`, in pages. Raises Unreachable."""
+    proceed = ""
+    while True:
+        page = connection.get(f"{path}?limit={_PAGE}{proceed}")
+        yield from page["items"]
+        following = page.get("metadata", {}).get("continue")
+        if not following:
+            return
+        proceed = f"&continue={following}"
 
 
 def connect(kubeconfig: str | None, context: str | None) -> "Connection":

@@ -49,9 +49,16 @@ class _Made:
 
 
 def eks_clusters(
-    clusters: Sequence[ClusterConfig], shared: AwsConfig, *, mesh_id: str, mesh_version: str, zone_id: str | None
+    clusters: Sequence[ClusterConfig],
+    shared: AwsConfig,
+    *,
+    mesh_id: str,
+    istio_versions: Mapping[str, Sequence[str]],
+    namespaces: Mapping[str, Sequence[str]],
+    zone_id: str | None,
 ) -> tuple[Cluster, ...]:
-    """Makes them; `zone_id` is the hosted zone of their public hosts.
+    """Makes them; `istio_versions` are of each one's istiods, `namespaces` those in it that the stack labels for
+    injection, and `zone_id` is the hosted zone of their public hosts.
 
     The networks of all come first, since each cluster's rules and allow-list name the others.
     """
@@ -67,7 +74,14 @@ def eks_clusters(
     management = _management(shared, where)
     return tuple(
         EksCluster(
-            name, shared, made=made, mesh_version=mesh_version, paths=paths, management=management, zone_id=zone_id
+            name,
+            shared,
+            made=made,
+            istio_versions=istio_versions[name],
+            namespaces=namespaces[name],
+            paths=paths,
+            management=management,
+            zone_id=zone_id,
         ).cluster
         for name in made
     )
@@ -108,7 +122,8 @@ class EksCluster(pulumi.ComponentResource):
         shared: AwsConfig,
         *,
         made: Mapping[str, _Made],
-        mesh_version: str,
+        istio_versions: Sequence[str],
+        namespaces: Sequence[str],
         paths: Sequence[pulumi.Resource],
         management: aws.Provider | None,
         zone_id: str | None,
@@ -168,8 +183,10 @@ class EksCluster(pulumi.ComponentResource):
             child(name, "reachability"),
             cluster=name,
             access=access,
-            istio_version=mesh_version,
+            istio_versions=istio_versions,
+            namespaces=namespaces,
             made_as=f"v{eks.version}",
+            lost=config.lost,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*control_plane.access, rules, *ways_in]),
         )
         provider = kubernetes.Provider(
@@ -179,6 +196,7 @@ class EksCluster(pulumi.ComponentResource):
             cluster_identifier=place.name(),
             enable_server_side_apply=True,
             enable_secret_mutable=True,
+            skip_update_unreachable=config.lost or None,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[reachability]),
         )
         automatic = eks.compute.auto_mode is not None

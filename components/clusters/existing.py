@@ -1,5 +1,7 @@
 """A cluster that was made elsewhere, named by kubeconfig and context."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -10,25 +12,29 @@ from components.config.clusters import ClusterConfig
 
 
 class ExistingCluster(pulumi.ComponentResource):
-    """Checks that the cluster can be used, and owns its provider.
+    """Checks that the cluster can be used, then owns its provider.
 
     The provider is given the kubeconfig's *path*, as the stack file has it: credentials stay out of the state, and a
     clone elsewhere shows no difference.
     """
 
-    cluster: Cluster
+    checked: Reachability
+    """Done when the cluster can be used."""
 
     def __init__(
         self,
         name: str,
         config: ClusterConfig,
         *,
-        mesh_version: str,
+        istio_versions: Sequence[str],
+        namespaces: Sequence[str] = (),
         autoscales: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`autoscales`: whether autoscalers of pods come into it."""
+        """`istio_versions`: of the istiods in it; `namespaces`: those that the stack labels for injection;
+        `autoscales`: whether autoscalers of pods come into it."""
         super().__init__(naming.type_token("clusters", "ExistingCluster"), name, None, opts)
+        self._name = name
         existing = config.existing
         assert existing is not None  # only `provision` makes these, of clusters that have it
         access = Access(existing.kubeconfig, existing.context)
@@ -36,12 +42,21 @@ class ExistingCluster(pulumi.ComponentResource):
             naming.child(name, "reachability"),
             cluster=config.name,
             access=access,
-            istio_version=mesh_version,
+            istio_versions=istio_versions,
+            namespaces=namespaces,
             autoscales=autoscales,
+            lost=config.lost,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.checked = reachability
+        self._config, self._existing, self._access = config, existing, access
+        self.register_outputs({"kubernetesVersion": reachability.kubernetes_version})
+
+    def provide(self, checked: Sequence[pulumi.Resource]) -> Cluster:
+        """The cluster with its provider, once all of `checked` are: where one of them is refused, none is changed."""
+        config, existing, access = self._config, self._existing, self._access
         provider = kubernetes.Provider(
-            naming.child(name, "provider"),
+            naming.child(self._name, "provider"),
             # Empty, not absent: the SDK would put the environment's KUBECONFIG, a path of this machine, into the state.
             kubeconfig=existing.kubeconfig or "",
             context=existing.context,
@@ -50,17 +65,18 @@ class ExistingCluster(pulumi.ComponentResource):
             enable_server_side_apply=True,
             # cacerts and remote secrets change in place: a replaced one would be gone for a moment.
             enable_secret_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[reachability]),
+            # What is in a lost cluster is taken as it was known, where the provider would else fail.
+            skip_update_unreachable=config.lost or None,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(checked)),
         )
-        self.cluster = Cluster(
+        return Cluster(
             name=config.name,
             region=config.region,
             network=config.network,
             provider=provider,
             api_server=existing.server,
-            kubernetes_version=reachability.kubernetes_version,
+            kubernetes_version=self.checked.kubernetes_version,
             access=access,
             primary=config.primary,
-            ready=(reachability,),
+            ready=(self.checked,),
         )
-        self.register_outputs({"kubernetesVersion": reachability.kubernetes_version})

@@ -5,14 +5,15 @@ kubeconfig names another cluster by now, as a plan to make everything anew there
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 from pulumi.runtime import rpc
 
-from components.clusters.api import Identity, Silent, Unreachable, has_metrics, has_namespace, identify
+from components.clusters import revisions
+from components.clusters.api import Identity, Silent, Unreachable, connect, has_metrics, has_namespace, identify
 from components.clusters.cluster import Access
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.support import kubernetes_minor, minor_text, support_of
@@ -30,6 +31,12 @@ INTERVAL = 2.0
 
 Answer = TypeVar("Answer")
 
+_WITHOUT_IT = (
+    "If the region is lost, write `lost: true` into its entry in `istio-mesh:clusters`: all others are then changed, "
+    "and it stays as it is: see docs/lose-a-region.md."
+)
+"""More of a cluster that was there: without a word of the stack nothing of it is passed over."""
+
 _WHOLE = ""
 """A fault of no one property: the engine then names the resource alone."""
 
@@ -41,10 +48,21 @@ class _ReachabilityProvider(Provider):
             return CheckResult(news, [])
         try:
             identity = _first_answer(_olds, news)
+        except _Refused as refused:
+            if refused.silent and news.get("lost") and _olds.get("uid"):
+                return CheckResult(_left(_olds, news, refused.sentence), [])
+            more = f" {_WITHOUT_IT}" if refused.silent and _olds.get("uid") and not news.get("patience") else ""
+            return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence + more)])
+        if news.get("lost"):
+            pulumi.log.warn(
+                f"cluster `{news['cluster']}` is said to be lost, and answers: it is brought to what the stack says. "
+                f"Take `lost` out of its entry in `istio-mesh:clusters`."
+            )
+        try:
             reason = (
                 _other_cluster(_olds, news, identity)
                 or _unsupported(news, identity)
-                or _other_minor(_olds, news)
+                or _revisions(_olds, news)
                 or _foreign_mesh(_olds, news)
             )
             if not reason:
@@ -92,9 +110,17 @@ def _first_answer(olds: Properties, news: Properties) -> Identity:
 
 
 class _Refused(Exception):
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, *, silent: bool = False) -> None:
+        """`silent`: whether nothing answers there."""
         super().__init__(sentence)
-        self.sentence = sentence
+        self.sentence, self.silent = sentence, silent
+
+
+def _left(olds: Properties, news: Properties, sentence: str) -> Properties:
+    """The inputs of a lost cluster: what is in it is what was, its istiods among it."""
+    pulumi.log.warn(f"{sentence} It is lost, as the stack says: what is in it stays as it is, and is not waited for.")
+    kept = ("uid", "kubernetes_version", "istio_version", "istio_versions", "namespaces")
+    return {**news, **{key: olds[key] for key in kept if key in olds}}
 
 
 def _ask(props: Properties, question: Callable[[str | None, str | None], Answer]) -> Answer:
@@ -109,7 +135,8 @@ def _ask(props: Properties, question: Callable[[str | None, str | None], Answer]
         raise _Refused(
             f"cluster `{cluster}` (context `{selected.context}` of {selected.source}): the API server at "
             f"{selected.server} {problem.cause}. Nothing can be read from or made in it. {_cure(problem, props)}, and "
-            f"run again."
+            f"run again.",
+            silent=isinstance(problem, Silent),
         ) from None
 
 
@@ -145,32 +172,37 @@ def _warn_of_metrics(news: Properties) -> None:
 
 
 def _unsupported(news: Properties, identity: Identity) -> str | None:
-    support = support_of(news["istio_version"])
     minor = kubernetes_minor(identity.version)
-    if support is None or support.takes(minor):
-        return None
-    return (
-        f"cluster `{news['cluster']}` runs Kubernetes {identity.version}, and Istio {news['istio_version']} takes "
-        f"{support.kubernetes_range}. It was never tested together, and istiod may not start. Take a Kubernetes of "
-        f"that range, or an Istio whose range has {minor_text(minor)}: `istio-mesh:mesh.version`."
-    )
+    for version in _versions(news):
+        support = support_of(version)
+        if support is not None and not support.takes(minor):
+            return (
+                f"cluster `{news['cluster']}` runs Kubernetes {identity.version}, and Istio {version} takes "
+                f"{support.kubernetes_range}. It was never tested together, and istiod may not start. Take a "
+                f"Kubernetes of that range, or an Istio whose range has {minor_text(minor)}: "
+                f"`istio-mesh:mesh.version`."
+            )
+    return None
 
 
-def _other_minor(olds: Properties, news: Properties) -> str | None:
-    """In place it fails half-way: the new istiod may not have the revision tag, and webhooks point at the old one."""
-    before, wanted = olds.get("istio_version"), news["istio_version"]
-    if not before or _minor(before) == _minor(wanted):
-        return None
-    return (
-        f"cluster `{news['cluster']}`: Istio {before} is there, and `istio-mesh:mesh.version` is {wanted}. Another "
-        f"minor is an upgrade beside the running one, which this program does not do yet; in place it would fail "
-        f"half-way. Write a version of {_minor(before)}; for {_minor(wanted)} run `pulumi destroy` before `pulumi up`, "
-        f"which takes the mesh away in between."
-    )
+def _revisions(olds: Properties, news: Properties) -> str | None:
+    """What keeps an istiod from coming or going."""
+    before, wanted = _versions(olds), _versions(news)
+    reason = revisions.jump(news["cluster"], before, wanted)
+    if reason or not revisions.leaving(before, wanted):
+        return reason
+
+    def question(kubeconfig: str | None, context: str | None) -> str | None:
+        own: list[str] = news.get("namespaces") or []
+        return revisions.still_used(news["cluster"], connect(kubeconfig, context), before, wanted, own)
+
+    return _ask(news, question)
 
 
-def _minor(istio_version: str) -> str:
-    return istio_version.rpartition(".")[0]
+def _versions(props: Properties) -> list[str]:
+    """Versions of a cluster's istiods; a state of before there were several has one, or none."""
+    first = props.get("istio_version")
+    return list(props.get("istio_versions") or ([first] if first else []))
 
 
 def _foreign_mesh(olds: Properties, news: Properties) -> str | None:
@@ -207,20 +239,32 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
         *,
         cluster: str,
         access: Access,
-        istio_version: str,
+        istio_versions: Sequence[str],
+        namespaces: Sequence[str] = (),
         made_as: str | None = None,
         autoscales: bool = False,
+        lost: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`made_as`: the Kubernetes version of a cluster that the stack makes itself, as in `v1.35`. It is given some
-        time for its first answer. `autoscales`: whether autoscalers of pods come into it, which need figures."""
+        """
+        Args:
+            istio_versions: Of the istiods that the stack wants in it, the first one first.
+            namespaces: Those that the stack labels for injection.
+            made_as: The Kubernetes version of a cluster that the stack makes itself, as in `v1.35`. It is given some
+                time for its first answer.
+            autoscales: Whether autoscalers of pods come into it, which need figures.
+            lost: Whether it is left as it was while nothing answers there.
+        """
         properties: Properties = {
             "cluster": cluster,
             **access.inputs,
-            "istio_version": istio_version,
+            "istio_version": istio_versions[0],
+            "istio_versions": list(istio_versions),
+            **({"namespaces": list(namespaces)} if namespaces else {}),
             "uid": None,
             "kubernetes_version": made_as,
             **({} if made_as is None else {"patience": PATIENCE}),
             **({"autoscales": True} if autoscales else {}),
+            **({"lost": True} if lost else {}),
         }
         super().__init__(_ReachabilityProvider(), name, properties, opts)

@@ -12,6 +12,7 @@ from components.config.eks import EksClusterConfig
 from components.config.faults import Fault, invalid
 from components.config.kubeconfig import KubeconfigError, select
 from components.config.model import Model, exactly_one
+from components.config.upgrade import ClusterIstioConfig
 from components.config.values import DnsLabel
 
 
@@ -72,6 +73,14 @@ class ClusterConfig(Model):
     primary: Annotated[DnsLabel, Field(examples=["use1"])] | None = None
     """The cluster whose control plane is this one's too, through its east-west gateway; this is then a remote cluster.
     Default: none, the cluster is a primary one with an istiod of its own."""
+
+    istio: Annotated[ClusterIstioConfig, Field(examples=[{"version": "1.31.0"}])] | None = None
+    """Where this cluster stands in an upgrade, in place of what `mesh` says of `version` and `upgrade`; default: where
+    the mesh does. A remote cluster stands where its primary does."""
+
+    lost: bool = False
+    """Whether the stack goes on without it while its API server does not answer: what is in it stays as it is, and all
+    else is brought to what the stack says; default false, nothing is then changed anywhere. docs/lose-a-region.md."""
 
     existing: Annotated[ExistingClusterConfig, Field(examples=[{"context": "use1"}])] | None = None
     """A cluster that is there already, and how it is reached."""

@@ -3,7 +3,7 @@
 The models take their values from here, and docs/reference/defaults.md shows them.
 """
 
-from components.config.values import Duration, ShortDuration
+from components.config.values import Duration, Quantity, ShortDuration
 from components.config.workload import ReplicasConfig, resources
 
 # Sizes.
@@ -37,6 +37,40 @@ PROXY_RESOURCES = resources(("100m", "128Mi"), ("200m", "256Mi"))
 """Of the proxy in each pod: what it sets aside is, times the pods, what the mesh costs. 1000 requests a second take
 0.35 cpu and 40 MB (istio.io: performance and scalability, 1.15), so the limit is good for some 500: raise it for a mesh
 of busier services. Istio's own limits (2 and 1Gi) let one proxy starve its neighbours."""
+
+# Tools.
+
+PROMETHEUS_RESOURCES = resources(("250m", "1Gi"), ("2", "4Gi"))
+"""Of a Prometheus: about 3 kB of memory for each series (prometheus.io: storage), of which a proxy has some hundred
+that are kept here; a query over days takes cpu for seconds, and none in between."""
+
+GRAFANA_RESOURCES = resources(("100m", "256Mi"), ("1", "1Gi"))
+"""Of Grafana, which only passes queries on and draws."""
+
+JAEGER_RESOURCES = resources(("100m", "512Mi"), ("1", "2Gi"))
+"""Of Jaeger, which has its traces in memory: 50000 of them, of ten spans of 2 kB each, are 1 GB."""
+
+KIALI_RESOURCES = resources(("50m", "128Mi"), ("500m", "1Gi"))
+"""Of Kiali, which keeps the objects of its cluster in memory."""
+
+METRICS_RETENTION = Duration.parse("2d")
+"""Of each cluster's own series: what alerts ask for, and a weekend without the view. It has all for longer."""
+
+METRICS_STORAGE = Quantity.parse("20Gi")
+"""Of each cluster's Prometheus: 2 bytes a sample, every 15 s, are 2 GB in two days for 100000 series; the rest is for
+what waits while the view cannot be reached."""
+
+VIEW_RETENTION = Duration.parse("15d")
+"""Of all clusters' series in the view, Prometheus's own default: two weeks side by side."""
+
+VIEW_STORAGE = Quantity.parse("50Gi")
+"""Of the view: 2 bytes a sample, every 15 s, are 17 GB in 15 days for 100000 series; three times that."""
+
+GRAFANA_STORAGE = Quantity.parse("5Gi")
+"""Of Grafana: users, and dashboards that they make themselves. Those of the mesh come with the stack."""
+
+TRACES_KEPT = 50_000
+"""In Jaeger's memory: at one percent of 1000 requests a second, an hour and a half."""
 
 # Trust.
 

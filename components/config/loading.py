@@ -27,10 +27,15 @@ from components.config.references import (
     service_faults,
     unserved_faults,
 )
+from components.config.security import SecurityConfig
 from components.config.service_files import with_files
 from components.config.services import ServiceConfig
 from components.config.stack import StackConfig
+from components.config.telemetry import TelemetryConfig
+from components.config.tools import services as tool_services
+from components.config.tools import tools_faults
 from components.config.trust import TrustConfig, provided_faults
+from components.config.upgrades import upgrade_faults
 
 _ADAPTERS = {
     # Optional, because an absent value is a fault of its own; the annotation carries the field's constraints.
@@ -203,6 +208,8 @@ def _between(raw: Mapping[str, Any], values: Mapping[str, Any], *, complete: boo
         given="aws" in raw,
         wanted=any("eks" in entry for entry in entries),
     )
+    if isinstance(mesh, MeshConfig):
+        yield from upgrade_faults(numbered, mesh, _namespaces(raw, values, names) if complete else None)
     gateways = values.get("gateways")
     if isinstance(gateways, GatewaysConfig):
         yield from name_faults(gateways, clusters, names, aws if isinstance(aws, AwsConfig) else None)
@@ -219,14 +226,25 @@ def _between_services(
     services = cast(dict[str, ServiceConfig], values.get("services") or {})
     external = cast(dict[str, ExternalConfig], values.get("egress") or {})
     written = _keys(raw.get("services"))
-    known = Known(written, names, {cluster.name: cluster.region for cluster in clusters})
+    telemetry = values.get("telemetry")
+    tools = telemetry.tools if isinstance(telemetry, TelemetryConfig) else None
+    of_tools = tool_services(tools, names)
+    known = Known([*written, *of_tools], names, {cluster.name: cluster.region for cluster in clusters})
     yield from (fault.under(("services",)) for fault in service_faults(services, known))
     yield from (fault.under(("egress",)) for fault in (*egress_faults(external), *egress_references(external, known)))
     gateways = values.get("gateways", GatewaysConfig())
     if isinstance(gateways, GatewaysConfig):
         yield from (fault.under(("services",)) for fault in host_faults(services, gateways))
         if len(services) == len(written):
-            yield from (fault.under(("gateways",)) for fault in unserved_faults(services, gateways))
+            # A stack without services leaves its hosts to other programs, with tools too.
+            taking = {**services, **of_tools} if services else {}
+            yield from (fault.under(("gateways",)) for fault in unserved_faults(taking, gateways))
+    if isinstance(telemetry, TelemetryConfig) and tools is not None:
+        collector = None if telemetry.tracing is None else telemetry.tracing.collector.host
+        served = gateways if isinstance(gateways, GatewaysConfig) else None
+        remotes = {cluster.name: cluster.primary for cluster in clusters if cluster.primary is not None}
+        found = tools_faults(tools, collector=collector, written=written, names=names, remotes=remotes, gateways=served)
+        yield from (fault.under(("telemetry", "tools")) for fault in found)
     extensions = values.get("extensions")
     yield from reference_faults(
         services=services,
@@ -239,6 +257,16 @@ def _between_services(
         clusters=names,
         remotes=remotes_of(clusters),
     )
+
+
+def _namespaces(raw: Mapping[str, Any], values: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """The namespaces of services, those with a fault of their own among them, of tools, and of exceptions from mutual
+    TLS."""
+    security, telemetry = values.get("security"), values.get("telemetry")
+    excepted = [entry.namespace for entry in security.permissive] if isinstance(security, SecurityConfig) else []
+    tools = telemetry.tools if isinstance(telemetry, TelemetryConfig) else None
+    services = [*_keys(raw.get("services")), *tool_services(tools, names)]
+    return sorted({*(key.partition("/")[0] for key in services), *excepted})
 
 
 def _keys(value: Any) -> list[str]:

@@ -10,33 +10,21 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from components.config import defaults
-from components.config.faults import Fault, invalid
+from components.config.faults import Fault, Location, invalid
 from components.config.model import Model, exactly_one
-from components.config.support import DEFAULT_ISTIO, SUPPORTED, support_of
+from components.config.support import DEFAULT_ISTIO
+from components.config.upgrade import DEFAULT_TAG, NEXT_TAG, IstioVersion, Role, UpgradeConfig, revision_of, step_faults
 from components.config.values import DnsLabel, Duration, ShortDuration
 from components.config.workload import Percent, ReplicasConfig, ResourcesConfig
+
+VERSION = "{version}"
+"""In a folder of charts, or a tag of images: Istio's version, so that two may stand beside each other."""
 
 CHARTS = ("base", "istiod", "cni", "gateway")
 """Istio's charts, by the names that they have in its repository, and in a folder of charts."""
 
 _DEBOUNCE_AFTER = ShortDuration.parse("100ms")
 _DEBOUNCE_MAX = ShortDuration.parse("10s")
-
-
-def _version(value: str) -> str:
-    if not re.fullmatch(r"\d+\.\d+\.\d+", value):
-        raise invalid(
-            f"`{value}` is not a full version",
-            "Charts and images are found by the exact version",
-            f"Write all three numbers, as in `{DEFAULT_ISTIO}`",
-        )
-    if support_of(value) is None:
-        raise invalid(
-            f"Istio {value} is not in the table of supported versions",
-            "Its Kubernetes versions and charts are not known here",
-            f"Take one of {', '.join(row.istio for row in SUPPORTED)}",
-        )
-    return value
 
 
 def _repository(value: str) -> str:
@@ -72,7 +60,7 @@ def _hub(value: str) -> str:
 
 
 def _tag(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value):
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value.replace(VERSION, "0")):
         raise invalid(f"`{value}` is not an image's tag", "No node could pull the images", "Write it as in `1.31.0`")
     return value
 
@@ -81,7 +69,8 @@ class ChartsConfig(Model):
     """Where Helm charts come from: exactly one source."""
 
     folder: Annotated[str, Field(min_length=1, examples=[".lab/charts"])] | None = None
-    """A folder relative to the project with each chart in one of its own, as of `helm pull --untar`."""
+    """A folder relative to the project with each chart in one of its own, as of `helm pull --untar`. `{version}` in it
+    stands for Istio's version."""
 
     repository: Annotated[str, AfterValidator(_repository)] | None = None
     """A Helm repository that has them."""
@@ -107,7 +96,7 @@ class ImagesConfig(Model):
     """Registry and path without a scheme; the images pilot, proxyv2 and install-cni lie below it."""
 
     tag: Annotated[str, AfterValidator(_tag), Field(examples=["1.31.0"])] | None = None
-    """Tag of the images; default: the mesh's version."""
+    """Tag of the images, in which `{version}` stands for Istio's version; default: the version."""
 
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """When nodes pull them; default IfNotPresent."""
@@ -186,14 +175,17 @@ class ProxiesConfig(Model):
 
 
 class MeshConfig(Model):
-    """The mesh: the control planes of its clusters, all of one version."""
+    """The mesh: the control planes of its clusters."""
 
     id: Annotated[DnsLabel, Field(examples=["exam"])]
     """Name of the mesh, the same in all clusters; a DNS label."""
 
-    version: Annotated[str, AfterValidator(_version), Field(examples=[DEFAULT_ISTIO])] = DEFAULT_ISTIO
+    version: IstioVersion = DEFAULT_ISTIO
     """Istio's version, of charts and images alike; default 1.31.0. Which Kubernetes each takes:
-    docs/reference/mesh.md."""
+    docs/reference/mesh.md. Another patch is put in place, another minor comes by `upgrade`."""
+
+    upgrade: Annotated[UpgradeConfig, Field(examples=[{"version": DEFAULT_ISTIO}])] | None = None
+    """An upgrade to another minor on its way; default: none. docs/upgrade-istio.md has the steps."""
 
     charts: ChartsConfig = ChartsConfig(repository="https://istio-release.storage.googleapis.com/charts")
     """Where the charts base, istiod, cni and gateway come from; default: Istio's public repository."""
@@ -215,13 +207,36 @@ class MeshConfig(Model):
     """The sidecars."""
 
     def faults(self) -> Iterator[Fault]:
-        if self.charts.folder is not None:
-            yield from self._folder_faults(Path(self.charts.folder).expanduser())
+        versions = [each.version for each in self.revisions]
+        if len(versions) > 1:
+            yield from self.sharing_faults(("upgrade",))
+        yield from step_faults(self.version, self.upgrade, ("upgrade",))
+        for version in versions:
+            yield from self.folder_faults(version)
 
-    def _folder_faults(self, folder: Path) -> Iterator[Fault]:
+    def sharing_faults(self, where: Location) -> Iterator[Fault]:
+        """Faults where the mesh has two versions, as what is at `where` says."""
+        shared = [
+            ("charts.folder", self.charts.folder, "Helm would install one version's charts as both"),
+            ("images.tag", self.images.tag, "istiod and proxies of both would be the same"),
+        ]
+        for key, value, consequence in shared:
+            if value is not None and VERSION not in value:
+                yield Fault(
+                    f"the mesh has two versions, and `{key}` is {value} for both",
+                    consequence,
+                    f"Put `{VERSION}` into `{key}`{'' if key != 'images.tag' else ', or leave it out'}",
+                    where,
+                )
+
+    def folder_faults(self, version: str) -> Iterator[Fault]:
+        """Faults of the folder of charts, where they come from one, for this version of Istio."""
+        if self.charts.folder is None:
+            return
+        folder = Path(self.charts.folder.replace(VERSION, version)).expanduser()
         where = ("charts", "folder")
         hint = ". `make up` fills it for the lab" if ".lab" in folder.parts else ""
-        cure = f"Put the charts of Istio {self.version} there, each with `helm pull --untar`{hint}"
+        cure = f"Put the charts of Istio {version} there, each with `helm pull --untar`{hint}"
         if not folder.is_dir():
             yield Fault(f"there is no folder {folder}", "Helm would find no chart", cure, where)
             return
@@ -235,12 +250,44 @@ class MeshConfig(Model):
                 where,
             )
 
+    def at(self, version: str, upgrade: UpgradeConfig | None = None) -> "MeshConfig":
+        """The same mesh with another version, and another upgrade on its way."""
+        return self.model_copy(update={"version": version, "upgrade": upgrade})
+
     @property
     def revision(self) -> str:
-        """Revision of the control plane: `1-31` for 1.31.0, so that a patch changes it in place."""
-        return "-".join(self.version.split(".")[:2])
+        """Revision of the first control plane, after its minor: a patch changes it in place."""
+        return revision_of(self.version)
 
     @property
     def image_tag(self) -> str:
         """Tag of all images."""
-        return self.images.tag or self.version
+        return self.images.tag.replace(VERSION, self.version) if self.images.tag is not None else self.version
+
+    @property
+    def revisions(self) -> tuple["MeshConfig", ...]:
+        """The mesh as each of its istiods has it: of one version, without an upgrade."""
+        return (self.at(self.version), *([self.at(self.upgrade.version)] if self.upgrade is not None else []))
+
+    @property
+    def newest(self) -> "MeshConfig":
+        """The same of the newest: what there is once for all of them has its version, which is fit for the others."""
+        return max(self.revisions, key=lambda each: [int(number) for number in each.version.split(".")])
+
+    @property
+    def tags(self) -> dict[str, "MeshConfig"]:
+        """Each revision tag, and the mesh as the istiod has it that the tag stands for."""
+        first, *second = self.revisions
+        moved = self.upgrade is not None and self.upgrade.default
+        return {DEFAULT_TAG: second[0] if moved else first, **({NEXT_TAG: second[0]} if second else {})}
+
+    def of_gateway(self, role: Role) -> "MeshConfig":
+        """The mesh as the istiod has it that a gateway is of."""
+        moved = self.upgrade is not None and role in self.upgrade.gateways
+        return self.revisions[-1 if moved else 0]
+
+    def injection(self, namespace: str) -> dict[str, str]:
+        """The label of one of the stack's namespaces by which its pods get their proxies."""
+        if self.upgrade is not None and namespace in self.upgrade.namespaces:
+            return {"istio.io/rev": NEXT_TAG}
+        return {"istio-injection": "enabled"}

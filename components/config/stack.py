@@ -19,9 +19,11 @@ from components.config.objects import ObjectsConfig
 from components.config.platform import Platform
 from components.config.policies import PoliciesConfig
 from components.config.security import SecurityConfig
-from components.config.services import ServicesConfig
+from components.config.services import ServiceConfig, ServicesConfig
 from components.config.telemetry import TelemetryConfig
+from components.config.tools import services
 from components.config.trust import TrustConfig
+from components.config.upgrades import standing
 
 
 class StackConfig(Model):
@@ -77,6 +79,25 @@ class StackConfig(Model):
         return None if self.aws is None else self.aws.account
 
     @cached_property
+    def known_services(self) -> dict[str, ServiceConfig]:
+        """The services of the file and the tools, which are services like them."""
+        return {**self.services, **services(self.telemetry.tools, [cluster.name for cluster in self.clusters])}
+
+    @cached_property
+    def meshes(self) -> dict[str, MeshConfig]:
+        """For each cluster the mesh as it stands there: a remote one has what its primary has."""
+        by_name = {cluster.name: cluster for cluster in self.clusters}
+        return {
+            cluster.name: standing(self.mesh, by_name[cluster.primary or cluster.name]) for cluster in self.clusters
+        }
+
+    def namespaces(self, cluster: str) -> tuple[str, ...]:
+        """The namespaces that the stack labels for injection in a cluster."""
+        return tuple(
+            sorted({*self.platform.namespaces(cluster), *(entry.namespace for entry in self.security.permissive)})
+        )
+
+    @cached_property
     def platform(self) -> Platform:
         """The services, and what follows from all of them together."""
         return self._platform({})
@@ -100,7 +121,7 @@ class StackConfig(Model):
 
     def _platform(self, together: Mapping[str, Sequence[str]]) -> Platform:
         return Platform(
-            self.services,
+            self.known_services,
             clusters=[cluster.name for cluster in self.clusters],
             external=self.egress,
             permissive=[entry.namespace for entry in self.security.permissive],

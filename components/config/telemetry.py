@@ -15,6 +15,7 @@ from components.config.defaults import ABSENT, LOG_SLOWER_THAN, LOG_STATUS_FROM,
 from components.config.faults import Fault, invalid
 from components.config.model import Model, exactly_one
 from components.config.names import HeaderName
+from components.config.tools import ToolsConfig
 from components.config.values import DnsLabel, Duration, Host, Port
 
 Attribute = Literal[
@@ -249,7 +250,11 @@ class TelemetryConfig(Model):
     """Lines in the proxies' logs; default: of failed and slow requests."""
 
     dashboards: dict[DnsLabel, DashboardUrl] = Field(default={})
-    """Addresses of the platform's dashboards by name, told to other teams by the outputs; default: none."""
+    """Addresses of the platform's dashboards by name, told to other teams by the outputs; default: those of `tools`
+    that have one."""
+
+    tools: Annotated[ToolsConfig, Field(examples=[{"view": "use1", "prometheus": {}, "grafana": {}}])] | None = None
+    """Prometheus, Grafana, Jaeger and Kiali; default: none."""
 
     @property
     def warnings(self) -> list[str]:
@@ -264,4 +269,10 @@ class TelemetryConfig(Model):
     @property
     def hosts(self) -> tuple[str, ...]:
         """Hosts that proxies send what they tell to, and so have to know."""
-        return () if self.tracing is None else (self.tracing.collector.host,)
+        collectors = () if self.tracing is None else (self.tracing.collector.host,)
+        return (*collectors, *(self.tools.hosts if self.tools else ()))
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Dashboards by name: those of the tools, and what the stack says itself, which wins."""
+        return {**(self.tools.public if self.tools else {}), **self.dashboards}

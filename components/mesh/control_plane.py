@@ -4,6 +4,7 @@ Of a remote cluster it is the primary's, and what is here leads to it.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -12,11 +13,13 @@ from components.clusters.cluster import Cluster
 from components.config.declared import NOTHING, Declared
 from components.config.mesh import MeshConfig
 from components.config.trust import TrustConfig
+from components.config.upgrade import DEFAULT_TAG
 from components.encoding import secret_value
 from components.mesh import values
 from components.mesh.charts import release
 from components.mesh.injection import Injection
 from components.mesh.remains import Remains
+from components.mesh.tags import tag_labels, tag_name, tag_webhooks
 from components.naming import child, common_labels, type_token
 from components.trust.authorities import Intermediate
 from components.trust.remote_secrets import reader_token, remote_secret, when_peer
@@ -46,9 +49,6 @@ class IstioSystem(pulumi.ComponentResource):
     reader_account: str
     """Name of the service account in `namespace` by which other clusters' istiods read this cluster."""
 
-    proxy_digest: str
-    """Differs when the proxies that istiod injects would: see `values.proxy_digest`."""
-
     ready: tuple[pulumi.Resource, ...]
     """What must exist before anything that needs istiod: injected pods, Istio's resources."""
 
@@ -65,8 +65,11 @@ class IstioSystem(pulumi.ComponentResource):
         self.namespace = NAMESPACE
         self.version = config.version
         self.reader_account = READER_ACCOUNT
-        self.proxy_digest = values.proxy_digest(config, trust, network=cluster.network)
-        self._prefix, self._config, self._cluster = name, config, cluster
+        self._prefix, self._config, self._trust, self._cluster = name, config, trust, cluster
+
+    def proxy_digest(self, mesh: MeshConfig) -> str:
+        """Differs when the proxies that the istiod of `mesh` injects would: see `values.proxy_digest`."""
+        return values.proxy_digest(mesh, self._trust, network=self._cluster.network)
 
     def _make_namespace(self, annotations: Mapping[str, str] | None = None) -> pulumi.Output[str]:
         """The namespace with its network's label; gives its name."""
@@ -91,6 +94,7 @@ class IstioSystem(pulumi.ComponentResource):
 
     def _release(
         self,
+        mesh: MeshConfig,
         role: str,
         chart: str,
         *,
@@ -102,7 +106,7 @@ class IstioSystem(pulumi.ComponentResource):
     ) -> kubernetes.helm.v3.Release:
         return release(
             child(self._prefix, role),
-            self._config,
+            mesh,
             chart,
             name=name,
             namespace=namespace,
@@ -114,8 +118,10 @@ class IstioSystem(pulumi.ComponentResource):
         )
 
     def _base(self, namespace: pulumi.Input[str], base_values: values.Values) -> list[pulumi.Resource]:
-        """The chart base, and the node agent where asked for."""
+        """The chart base, and the node agent where asked for: once, for all istiods."""
+        newest = self._config.newest
         base = self._release(
+            newest,
             "base",
             "base",
             name="istio-base",
@@ -126,23 +132,46 @@ class IstioSystem(pulumi.ComponentResource):
         if not self._config.cni:
             return [base]
         agent = self._release(
+            newest,
             "cni",
             "cni",
             name="istio-cni",
             namespace=namespace,
-            values=values.cni_values(self._config),
+            values=values.cni_values(newest),
             depends_on=[base],
         )
         return [base, agent]
 
     def _istiod(
-        self, namespace: pulumi.Input[str], istiod_values: values.Values, depends_on: Sequence[pulumi.Resource]
+        self,
+        mesh: MeshConfig,
+        namespace: pulumi.Input[str],
+        istiod_values: values.Values,
+        depends_on: Sequence[pulumi.Resource],
     ) -> kubernetes.helm.v3.Release:
         # The revision is in both names, so that another one can stand beside it.
-        role = f"istiod-{self._config.revision}"
+        role = f"istiod-{mesh.revision}"
         return self._release(
-            role, "istiod", name=role, namespace=namespace, values=istiod_values, depends_on=depends_on
+            mesh, role, "istiod", name=role, namespace=namespace, values=istiod_values, depends_on=depends_on
         )
+
+    def _tags(self, istiods: Mapping[str, pulumi.Resource], path: str) -> list[pulumi.Resource]:
+        """The webhooks of all revision tags; `istiods` are by revision, and `path` is what they are asked for."""
+        labels = common_labels("control-plane", mesh_id=self._config.id)
+        return [
+            kubernetes.admissionregistration.v1.MutatingWebhookConfiguration(
+                child(self._prefix, f"tag-{tag}"),
+                metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                    name=tag_name(tag), labels={**labels, **tag_labels(tag, mesh)}
+                ),
+                webhooks=cast(Any, tag_webhooks(tag, mesh, namespace=NAMESPACE, path=path)),
+                # It leads to this istiod, which puts its certificate into it.
+                opts=pulumi.ResourceOptions(
+                    parent=self, provider=self._cluster.provider, depends_on=[istiods[mesh.revision]]
+                ),
+            )
+            for tag, mesh in self._config.tags.items()
+        ]
 
 
 class ControlPlane(IstioSystem):
@@ -183,20 +212,24 @@ class ControlPlane(IstioSystem):
             },
             opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider),
         )
-        base = self._base(namespace, values.base_values(config))
-        istiod = self._istiod(
-            namespace,
-            values.istiod_values(
-                config,
-                trust,
-                cluster=cluster.name,
-                network=cluster.network,
-                declared=declared,
-                serves_remotes=serves_remotes,
-            ),
-            [cacerts, *base],
-        )
-        self.ready = (istiod,)
+        base = self._base(namespace, values.base_values(config.tags[DEFAULT_TAG]))
+        istiods = {
+            mesh.revision: self._istiod(
+                mesh,
+                namespace,
+                values.istiod_values(
+                    mesh,
+                    trust,
+                    cluster=cluster.name,
+                    network=cluster.network,
+                    declared=declared,
+                    serves_remotes=serves_remotes,
+                ),
+                [cacerts, *base],
+            )
+            for mesh in config.revisions
+        }
+        self.ready = (*istiods.values(), *self._tags(istiods, values.INJECTION_PATH))
         self.register_outputs({"namespace": self.namespace, "version": self.version})
 
 
@@ -228,13 +261,21 @@ class RemoteControlPlane(IstioSystem):
         super().__init__(name, config, trust=trust, cluster=cluster, opts=opts)
         # istiod looks for its own name there, once, when it is given the remote secret.
         namespace = self._make_namespace({"topology.istio.io/controlPlaneClusters": primary.name})
-        base = self._base(namespace, values.remote_base_values(config, root_certificates=root_certificates))
-        address = pulumi.Output.from_input(primary_address).apply(lambda known: _present(known, primary.name))
-        istiod = self._istiod(
-            namespace,
-            values.remote_istiod_values(config, trust, cluster=cluster.name, network=cluster.network, address=address),
-            [*base, *exposed],
+        base = self._base(
+            namespace, values.remote_base_values(config.tags[DEFAULT_TAG], root_certificates=root_certificates)
         )
+        address = pulumi.Output.from_input(primary_address).apply(lambda known: _present(known, primary.name))
+        istiods = {
+            mesh.revision: self._istiod(
+                mesh,
+                namespace,
+                values.remote_istiod_values(
+                    mesh, trust, cluster=cluster.name, network=cluster.network, address=address
+                ),
+                [*base, *exposed],
+            )
+            for mesh in config.revisions
+        }
         self.token = reader_token(
             child(name, "token"),
             trust.remote_tokens,
@@ -244,7 +285,7 @@ class RemoteControlPlane(IstioSystem):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=cluster.provider,
-                depends_on=[istiod],
+                depends_on=list(istiods.values()),
                 aliases=[when_peer(f"token-{cluster.name}")],
             ),
         )
@@ -260,15 +301,19 @@ class RemoteControlPlane(IstioSystem):
                 aliases=[when_peer(f"{cluster.name}-in-{primary.name}")],
             ),
         )
-        answered = Injection(
-            child(name, "injection"),
-            access=cluster.access,
-            cluster=cluster.name,
-            primary=primary.name,
-            revision=config.revision,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[attached]),
-        )
-        self.ready = (istiod, attached, answered)
+        tags = self._tags(istiods, values.remote_injection_path(cluster.name, cluster.network))
+        answered = [
+            Injection(
+                child(name, role),
+                access=cluster.access,
+                cluster=cluster.name,
+                primary=primary.name,
+                revision=mesh.revision,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[attached, *istiods.values()]),
+            )
+            for role, mesh in zip(("injection", "injection-beside"), config.revisions, strict=False)
+        ]
+        self.ready = (*istiods.values(), *tags, attached, *answered)
         self.register_outputs({"namespace": self.namespace, "version": self.version})
 
 

@@ -58,18 +58,19 @@ class MeshGateways(pulumi.ComponentResource):
             metadata={"name": INGRESS_NAMESPACE, "labels": common_labels("ingress", mesh_id=mesh.id)},
             opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(cluster.ready)),
         )
+        of_ingress, of_east_west = mesh.of_gateway("ingress"), mesh.of_gateway("eastWest")
         # The pods of a gateway are Envoy only after istiod's webhook has injected them.
         ingress = release(
             child(name, "ingress"),
-            mesh,
+            of_ingress,
             "gateway",
             name=INGRESS_RELEASE,
             namespace=namespace.metadata["name"],
             values=values.ingress_values(
-                mesh,
+                of_ingress,
                 config.ingress,
                 release=INGRESS_RELEASE,
-                proxy=control_plane.proxy_digest,
+                proxy=control_plane.proxy_digest(of_ingress),
                 balancer=cluster.balancers.ingress,
             ),
             parent=self,
@@ -79,15 +80,15 @@ class MeshGateways(pulumi.ComponentResource):
         )
         east_west = release(
             child(name, "east-west"),
-            mesh,
+            of_east_west,
             "gateway",
             name=EAST_WEST_RELEASE,
             namespace=control_plane.namespace,
             values=values.east_west_values(
-                mesh,
+                of_east_west,
                 config.east_west,
                 release=EAST_WEST_RELEASE,
-                proxy=control_plane.proxy_digest,
+                proxy=control_plane.proxy_digest(of_east_west),
                 network=cluster.network,
                 serves_remotes=serves_remotes,
                 balancer=cluster.balancers.east_west,

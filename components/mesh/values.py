@@ -40,9 +40,8 @@ _PRIMARY_PORTS = (
 )
 """Name, port and target port at the east-west gateway of a cluster whose istiod serves others."""
 
-DEFAULT_TAG = "default"
-"""Revision tag of the namespaces labelled `istio-injection: enabled`."""
-
+INJECTION_PATH = "/inject"
+"""What the webhooks of a cluster ask its own istiod for."""
 
 METRICS_PROVIDER = "prometheus"
 """Istio's own provider of metrics, which it has without being told."""
@@ -95,7 +94,6 @@ def istiod_values(
     fixed = size.replicas.min == size.replicas.max
     return {
         "revision": mesh.revision,
-        "revisionTags": [DEFAULT_TAG],
         "autoscaleEnabled": not fixed,
         **(
             {"replicaCount": size.replicas.min}
@@ -135,9 +133,8 @@ def remote_istiod_values(
     return {
         "profile": REMOTE_PROFILE,
         "revision": mesh.revision,
-        "revisionTags": [DEFAULT_TAG],
         # What istiod is to put into pods of this cluster, which does not ask by itself.
-        "istiodRemote": {"injectionPath": f"/inject/cluster/{cluster}/net/{network}"},
+        "istiodRemote": {"injectionPath": remote_injection_path(cluster, network)},
         # The profile leaves it out. istiod reads the trust domain of each remote cluster's workloads there, and takes
         # `cluster.local` where there is none: no proxy would then accept the certificate of a pod here.
         "configMap": True,
@@ -154,6 +151,11 @@ def remote_istiod_values(
             "remotePilotAddress": address,
         },
     }
+
+
+def remote_injection_path(cluster: str, network: str) -> str:
+    """What the webhooks of a remote cluster ask the istiod of its primary for."""
+    return f"{INJECTION_PATH}/cluster/{cluster}/net/{network}"
 
 
 def istiod_host(mesh: MeshConfig) -> str:

@@ -287,16 +287,16 @@ def cross_network_spec() -> dict[str, Any]:
 
 
 def istiod_objects(mesh: MeshConfig, network: str) -> list[IstioObject]:
-    """The Gateway and the VirtualService by which remote clusters reach the istiod of the cluster on `network`."""
-    host = istiod_host(mesh)
+    """The Gateway and the VirtualService by which remote clusters reach the istiods of the cluster on `network`."""
+    hosts = [istiod_host(each) for each in mesh.revisions]
     return [
-        IstioObject("Gateway", NAMESPACE, ISTIOD_GATEWAY, istiod_gateway_spec(host, network)),
-        IstioObject("VirtualService", NAMESPACE, ISTIOD_GATEWAY, istiod_route_spec(host)),
+        IstioObject("Gateway", NAMESPACE, ISTIOD_GATEWAY, istiod_gateway_spec(hosts, network)),
+        IstioObject("VirtualService", NAMESPACE, ISTIOD_GATEWAY, istiod_route_spec(hosts)),
     ]
 
 
-def istiod_gateway_spec(host: str, network: str) -> dict[str, Any]:
-    """The Gateway of istiod, which is asked for as `host`: passes its TLS on, unopened, and nothing else.
+def istiod_gateway_spec(hosts: Sequence[str], network: str) -> dict[str, Any]:
+    """The Gateway of istiods, which are asked for as `hosts`: passes their TLS on, unopened, and nothing else.
 
     On the pods of this network alone: Istio gives a Gateway to the gateways of remote clusters too.
     """
@@ -305,7 +305,7 @@ def istiod_gateway_spec(host: str, network: str) -> dict[str, Any]:
         "servers": [
             {
                 "port": {"number": port, "name": name, "protocol": "TLS"},
-                "hosts": [host],
+                "hosts": list(hosts),
                 "tls": {"mode": "PASSTHROUGH"},
             }
             for name, port, _ in _ISTIOD_PORTS
@@ -313,10 +313,10 @@ def istiod_gateway_spec(host: str, network: str) -> dict[str, Any]:
     }
 
 
-def istiod_route_spec(host: str) -> dict[str, Any]:
-    """The VirtualService from that Gateway to istiod's Service, for configuration and certificates, and webhooks."""
+def istiod_route_spec(hosts: Sequence[str]) -> dict[str, Any]:
+    """The VirtualService from that Gateway to istiods' Services, for configuration and certificates, and webhooks."""
     return {
-        "hosts": [host],
+        "hosts": list(hosts),
         "gateways": [ISTIOD_GATEWAY],
         # Nobody but the gateway has a use for it.
         "exportTo": ["."],
@@ -325,6 +325,7 @@ def istiod_route_spec(host: str) -> dict[str, Any]:
                 "match": [{"port": port, "sniHosts": [host]}],
                 "route": [{"destination": {"host": f"{host}.{CLUSTER_DOMAIN}", "port": {"number": target}}}],
             }
+            for host in hosts
             for _, port, target in _ISTIOD_PORTS
         ],
     }

@@ -31,6 +31,7 @@ class MeshNamespaces(pulumi.ComponentResource):
         name: str,
         platform: Platform,
         *,
+        mesh: MeshConfig,
         cluster: Cluster,
         control_plane: IstioSystem,
         opts: pulumi.ResourceOptions | None = None,
@@ -43,7 +44,7 @@ class MeshNamespaces(pulumi.ComponentResource):
                 child(name, namespace),
                 # The one label is all that stays behind, and a stack of another mesh id finds none that is somebody
                 # else's.
-                metadata={"name": namespace, "labels": {"istio-injection": "enabled"}},
+                metadata={"name": namespace, "labels": mesh.injection(namespace)},
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     provider=cluster.provider,

@@ -56,7 +56,7 @@ class MeshSecurity(pulumi.ComponentResource):
         self.namespaces = {
             namespace: kubernetes.core.v1.Namespace(
                 child(name, f"namespace-{namespace}"),
-                metadata={"name": namespace, "labels": {"istio-injection": "enabled"}},
+                metadata={"name": namespace, "labels": mesh.injection(namespace)},
                 # It may be there already, and a provider that upserts would delete it with everything in it. The one
                 # label is all that stays behind, and a stack of another mesh id finds none that is somebody else's.
                 opts=pulumi.ResourceOptions.merge(

@@ -15,7 +15,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from components.clusters.api import Connection, Missing
+from components.clusters.api import Connection, Missing, listed
 from components.clusters.execution import NotRun, execute
 
 CONTAINER = "istio-proxy"
@@ -27,9 +27,6 @@ _OWN, _ROOTS = "default", "ROOTCA"
 
 _AT_ONCE = 16
 """Proxies that are asked side by side; each takes a tenth of a second."""
-
-_PAGE = 500
-"""Pods of one answer of the API server."""
 
 _ATTEMPTS = 2
 """A busy node answers late."""
@@ -105,19 +102,12 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _running(connection: Connection) -> Iterator[tuple[str, str]]:
     """Namespace and name of every pod whose proxy runs. One that is about to start takes what is there by then."""
-    proceed = ""
-    while True:
-        page = connection.get(f"/api/v1/pods?limit={_PAGE}{proceed}")
-        for pod in page["items"]:
-            metadata, status = pod["metadata"], pod.get("status", {})
-            states = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
-            runs = any(state["name"] == CONTAINER and "running" in state.get("state", {}) for state in states)
-            if runs and "deletionTimestamp" not in metadata:
-                yield metadata["namespace"], metadata["name"]
-        following = page.get("metadata", {}).get("continue")
-        if not following:
-            return
-        proceed = f"&continue={following}"
+    for pod in listed(connection, "/api/v1/pods"):
+        metadata, status = pod["metadata"], pod.get("status", {})
+        states = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+        runs = any(state["name"] == CONTAINER and "running" in state.get("state", {}) for state in states)
+        if runs and "deletionTimestamp" not in metadata:
+            yield metadata["namespace"], metadata["name"]
 
 
 def _read(connection: Connection, namespace: str, pod: str) -> Proxy | None:

@@ -111,7 +111,11 @@ class MeshIdentity(Part):
     """As in `1.31.0`."""
 
     revision: Label
-    """Revision of the control planes, for the label `istio.io/rev` of namespaces."""
+    """Revision of the control planes, until an upgrade ends."""
+
+    tag: Label | None = None
+    """Revision tag for the label `istio.io/rev` of namespaces: each cluster's upgrade moves it. Left out by platforms
+    from before there was one, whose namespaces have the revision in its place."""
 
     ingress_authority: Certificates | None = None
     """With what clients verify the ingress certificates that the stack generates; left out where it generates none."""
@@ -184,6 +188,12 @@ class ClusterOutputs(Part):
 
     authority_expiry: AwareDatetime
     """End of the intermediate that signs for its workloads, in UTC; of a remote cluster its primary's."""
+
+    istio_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    """That of the control plane which the tag stands for in it; left out where it is the mesh's."""
+
+    revision: Label | None = None
+    """The same control plane's revision; left out where it is the mesh's."""
 
     primary: Label | None = None
     """Name of the cluster whose control plane is this one's too; left out where it has its own."""

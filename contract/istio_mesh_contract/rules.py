@@ -59,7 +59,7 @@ def namespace_labels(outputs: MeshOutputs, namespace: str, clusters: Collection[
                 f"Give the provider of `{primary}` too",
             )
     # Without `istio-injection`, which would win over the revision.
-    return {"istio.io/rev": outputs.mesh.revision}
+    return {"istio.io/rev": outputs.mesh.tag or outputs.mesh.revision}
 
 
 def gateway_of(outputs: MeshOutputs, host: str, namespace: str, source: str) -> GatewayOutputs:

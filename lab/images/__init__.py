@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.images.archive import Blob, Image
 from lab.images.layers import Layer
-from lab.images.recipes import PAUSE, PROXY, REPOSITORY, Files, recipes, tenant_image
+from lab.images.recipes import PAUSE, PROXY, REPOSITORY, Files, former_recipes, recipes, tenant_image
 from lab.tools import cache
 
-__all__ = ["PAUSE", "PROXY", "REPOSITORY", "ImageArchive", "build_images", "tenant_image"]
+__all__ = ["PAUSE", "PROXY", "REPOSITORY", "ImageArchive", "build_former_images", "build_images", "tenant_image"]
 
 _ARCHIVE = "image.tar"
 
@@ -37,18 +38,31 @@ def build_images(files: Files, out: Path) -> list[ImageArchive]:
     Raises:
         LabError: A file is missing, or the disk is full.
     """
+    archives = _built(recipes, (files,), out)
+    for left in set(out.glob("*.tar")) - {archive.path for archive in archives}:
+        left.unlink()
+    return archives
+
+
+def build_former_images(files: Files, former: Files, out: Path) -> list[ImageArchive]:
+    """The same for what Istio's former release has of its own, in a folder of their own.
+
+    Raises:
+        LabError: A file is missing, or the disk is full.
+    """
+    return _built(former_recipes, (files, former), out)
+
+
+def _built(made: Callable[..., list[Image]], files: tuple[Files, ...], out: Path) -> list[ImageArchive]:
     out.mkdir(parents=True, exist_ok=True)
     known: dict[Layer, Blob] = {}
     try:
-        archives = [_build(image, known, out) for image in recipes(files)]
+        return [_build(image, known, out) for image in made(*files)]
     except OSError as error:
         raise LabError(
             f"The images could not be made: {error}. Check the space in {cache.folder()}; a tool whose files are gone "
             "is made anew once its folder there is removed."
         ) from error
-    for left in set(out.glob("*.tar")) - {archive.path for archive in archives}:
-        left.unlink()
-    return archives
 
 
 def _build(image: Image, known: dict[Layer, Blob], out: Path) -> ImageArchive:

@@ -10,7 +10,7 @@ from lab.images.archive import Image
 from lab.images.layers import Directory, Entry, File, Layer, Owner, Symlink, program, tree
 from lab.paths import CLONE
 from lab.tools import cache
-from lab.tools.catalogue import ISTIO, tool
+from lab.tools.catalogue import FORMER, FORMER_ISTIO, ISTIO, tool
 
 REPOSITORY = "localhost/istio-mesh"
 """A registry that does not exist: an image of this name is present or missing, but never fetched."""
@@ -70,21 +70,8 @@ def recipes(files: Files) -> list[Image]:
             entrypoint=("/pause",),
             user="65535:65535",
         ),
-        Image(
-            f"{REPOSITORY}/pilot:{ISTIO}",
-            (system, Layer("pilot", (program("usr/local/bin/pilot-discovery", files.path("pilot-discovery")),))),
-            entrypoint=("/usr/local/bin/pilot-discovery",),
-            user="1337:1337",
-            environment={"PATH": _PATH},
-        ),
-        Image(
-            PROXY,
-            (system, runtime, envoy, _agent(files)),
-            entrypoint=("/usr/local/bin/pilot-agent",),
-            # The charts ask runAsNonRoot of gateways without naming a user.
-            user="1337:1337",
-            environment={"PATH": _PATH},
-        ),
+        _pilot(ISTIO, system, files),
+        _proxy(ISTIO, (system, runtime, envoy), files, "istio"),
         Image(
             f"{REPOSITORY}/install-cni:{ISTIO}",
             (
@@ -110,6 +97,38 @@ def recipes(files: Files) -> list[Image]:
             user="65532:65532",
         ),
     ]
+
+
+def former_recipes(files: Files, former: Files) -> list[Image]:
+    """The images of istiod and proxies of Istio's former release; `former` has what is its own."""
+    system, runtime = _system(files), _runtime(files)
+    envoy = Layer("envoy", (program("usr/local/bin/envoy", files.path("envoy")),))
+    return [
+        _pilot(FORMER_ISTIO, system, former),
+        _proxy(FORMER_ISTIO, (system, runtime, envoy), former, FORMER),
+    ]
+
+
+def _pilot(version: str, system: Layer, files: Files) -> Image:
+    return Image(
+        f"{REPOSITORY}/pilot:{version}",
+        (system, Layer("pilot", (program("usr/local/bin/pilot-discovery", files.path("pilot-discovery")),))),
+        entrypoint=("/usr/local/bin/pilot-discovery",),
+        user="1337:1337",
+        environment={"PATH": _PATH},
+    )
+
+
+def _proxy(version: str, below: tuple[Layer, ...], files: Files, istio: str) -> Image:
+    """`istio`: the tool that has the agent."""
+    return Image(
+        f"{REPOSITORY}/proxyv2:{version}",
+        (*below, _agent(files, istio)),
+        entrypoint=("/usr/local/bin/pilot-agent",),
+        # The charts ask runAsNonRoot of gateways without naming a user.
+        user="1337:1337",
+        environment={"PATH": _PATH},
+    )
 
 
 def _system(files: Files) -> Layer:
@@ -171,12 +190,12 @@ def _shell(package: Path) -> list[Entry]:
     return [program("bin/busybox", package / "bin/busybox"), *links]
 
 
-def _agent(files: Files) -> Layer:
+def _agent(files: Files, istio: str) -> Layer:
     return Layer(
         "pilot-agent",
         (
             program("usr/local/bin/pilot-agent", files.path("pilot-agent")),
-            File("var/lib/istio/envoy/envoy_bootstrap_tmpl.json", files.share("istio") / "envoy_bootstrap_tmpl.json"),
+            File("var/lib/istio/envoy/envoy_bootstrap_tmpl.json", files.share(istio) / "envoy_bootstrap_tmpl.json"),
             # Envoy keeps WebAssembly modules here, and does not make the folder.
             Directory("var/lib/istio/data", owner=PROXY_USER),
             Directory("etc/istio/proxy", owner=PROXY_USER),

@@ -1,7 +1,7 @@
 """How long a preview of a fresh stack takes, and how much memory, as services and regions grow.
 
-Beside it stands a program that does nothing but register as many bare resources: what the engine, the provider and
-Pulumi's own library take, whatever the program.
+Beside it stands a program that does nothing but register as many resources, each as large as those of the program: what
+the engine, the provider and Pulumi's own library take, whatever the program.
 """
 
 from __future__ import annotations
@@ -125,11 +125,34 @@ def bare(bench: Bench, resources: int) -> Preview:
             runtime = {"name": "python", "options": {"virtualenv": str(Path(sys.prefix))}}
             project = {"name": "bare", "description": "As many bare resources", "runtime": runtime}
             (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-            (folder / "__main__.py").write_text(_BARE.format(kubeconfig=kubeconfig, resources=resources))
+            (folder / "__main__.py").write_text(
+                _BARE.format(kubeconfig=kubeconfig, resources=resources, labels=_LABELS, policy=_POLICY)
+            )
             bench.pulumi("stack", "select", "--create", NAME, folder=folder)
             operations, use = bench.preview(folder=folder)
     return Preview(resources, 1, operations["create"], use)
 
+
+_LABELS = {
+    "app.kubernetes.io/component": "traffic",
+    "app.kubernetes.io/managed-by": "pulumi",
+    "app.kubernetes.io/part-of": "istio-mesh",
+    "istio-mesh/mesh-id": "scale",
+}
+_POLICY = {
+    "connectionPool": {
+        "http": {"http1MaxPendingRequests": 256, "http2MaxRequests": 1024, "idleTimeout": "60s", "maxRetries": 3},
+        "tcp": {"connectTimeout": "5s", "maxConnections": 1024, "tcpKeepalive": {"time": "60s"}},
+    },
+    "loadBalancer": {"simple": "LEAST_REQUEST"},
+    "outlierDetection": {
+        "baseEjectionTime": "30s",
+        "consecutive5xxErrors": 5,
+        "interval": "10s",
+        "maxEjectionPercent": 100,
+    },
+}
+"""As much as the program says of a destination: what the engine takes for a resource grows with its fields."""
 
 _BARE = """
 import pulumi
@@ -141,8 +164,8 @@ for index in range({resources}):
         f"rule-{{index}}",
         api_version="networking.istio.io/v1",
         kind="DestinationRule",
-        metadata={{"name": f"rule-{{index}}", "namespace": "bare"}},
-        spec={{"host": f"rule-{{index}}.bare.svc.cluster.local"}},
+        metadata={{"name": f"rule-{{index}}", "namespace": "bare", "labels": {labels!r}}},
+        spec={{"host": f"rule-{{index}}.bare.svc.cluster.local", "trafficPolicy": {policy!r}}},
         opts=pulumi.ResourceOptions(provider=provider),
     )
 """

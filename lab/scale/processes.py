@@ -137,6 +137,10 @@ def _name(pid: int) -> str:
         return "program"
     if "pulumi-resource-kubernetes" in words[0]:
         return "provider"
+    if "pulumi.policy" in words:
+        return "policy pack"
+    if "lab.aws.plugin" in words:
+        return "stand-in for AWS"
     if "pulumi-resource-pulumi-python" in line or "dynamic" in line:
         return "dynamic provider"
     return "engine" if Path(words[0]).name == "pulumi" else Path(words[0]).name

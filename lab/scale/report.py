@@ -61,7 +61,7 @@ def run(topology: Topology, paths: Paths, console: Console, *, deploys: bool = T
 
 def _measured(topology: Topology, paths: Paths, folder: Path, report: Callable[[str], None]) -> Deployed:
     variables = environment.process_environment(paths, topology)
-    lab = Bench(paths.root, paths.lab, variables, paths.lab / "charts")
+    lab = Bench(paths.root, paths.lab, variables, paths.charts)
     return measure(lab, [Region(region.name, variables) for region in topology.regions], folder, report)
 
 

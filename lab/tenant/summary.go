@@ -46,10 +46,11 @@ type latency struct {
 
 // bucket counts the requests that ended within one step.
 type bucket struct {
-	T       int64          `json:"t_ms"`
-	OK      int            `json:"ok"`
-	Failed  int            `json:"failed"`
-	Regions map[string]int `json:"regions,omitempty"`
+	T        int64          `json:"t_ms"`
+	OK       int            `json:"ok"`
+	Failed   int            `json:"failed"`
+	Regions  map[string]int `json:"regions,omitempty"`
+	Versions map[string]int `json:"versions,omitempty"`
 }
 
 func summarise(outcomes []outcome, elapsed time.Duration, series bool) summary {
@@ -143,10 +144,10 @@ func buckets(outcomes []outcome, elapsed time.Duration) []bucket {
 		}
 		at.OK++
 		if region := o.answer.from.Region; region != "" {
-			if at.Regions == nil {
-				at.Regions = map[string]int{}
-			}
-			at.Regions[region]++
+			count(&at.Regions, region)
+		}
+		if version := o.answer.from.Version; version != "" {
+			count(&at.Versions, version)
 		}
 	}
 	return series

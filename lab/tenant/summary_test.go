@@ -68,14 +68,15 @@ func TestLatencyCountsFromWhenARequestWasDue(t *testing.T) {
 	}
 }
 
-func TestSeriesShowsWhichRegionAnsweredWhen(t *testing.T) {
+func TestSeriesShowsWhichRegionAndVersionAnsweredWhen(t *testing.T) {
 	series := summarise([]outcome{good(0, 99, "e"), failed(150, "", "503", ""), good(200, 320, "w"), good(0, 5000, "w")},
 		400*time.Millisecond, true).Series
 	if len(series) != 5 {
 		t.Fatalf("%d buckets; want 5", len(series))
 	}
 	if series[0].OK != 1 || series[0].Regions["e"] != 1 || series[1].Failed != 1 || series[2].OK != 0 ||
-		series[3].Regions["w"] != 1 || series[4].OK != 1 || series[3].T != 300 {
+		series[3].Regions["w"] != 1 || series[4].OK != 1 || series[3].T != 300 ||
+		series[0].Versions["v1"] != 1 || len(series[1].Versions) != 0 {
 		t.Errorf("%+v", series)
 	}
 }

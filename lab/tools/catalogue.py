@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ISTIO = "1.31.0"
+# The release that a lab's mesh can be brought to and back from, and the tool that has it.
+FORMER_ISTIO = "1.30.4"
+FORMER = "istio-1.30"
 KUBERNETES = "1.35.4"
 PULUMI = "3.259.0"
 PULUMI_KUBERNETES = "4.25.0"
 COREDNS = "1.12.4"
 METALLB = "0.14.9"
 ACTIONLINT = "1.7.12"
+PROMETHEUS = "3.14.0"
 ENVOY = "1.40.0"
 # The oldest Go that every go.mod of lab/tools accepts, and the toolchain that is fetched where it is missing.
 GO_MINIMUM = (1, 26)
@@ -136,10 +140,27 @@ _PROVIDER_MODULE = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 _PROVIDER_MAIN = "cmd/pulumi-resource-kubernetes"
 
 
-def _chart(path: str) -> ModuleFile:
-    # Upstream's charts carry 1.0.0 and are stamped by its release process; Helm shows this version.
-    return ModuleFile(
-        _ISTIO_MODULE, f"manifests/charts/{path}", f"charts/{path}", {"version": ISTIO, "appVersion": ISTIO}
+def _istio(folder: str, version: str, *commands: str) -> GoSource:
+    """Some of Istio's commands of a version, and what its images and releases are made of besides."""
+
+    def chart(path: str) -> ModuleFile:
+        # Upstream's charts carry 1.0.0 and are stamped by its release process; Helm shows this version.
+        stamp = {"version": version, "appVersion": version}
+        return ModuleFile(_ISTIO_MODULE, f"manifests/charts/{path}", f"charts/{path}", stamp)
+
+    return GoSource(
+        folder=folder,
+        packages={command.rpartition("/")[2]: f"{_ISTIO_MODULE}/{command}" for command in commands},
+        # As upstream builds its releases (Makefile.core.mk).
+        tags=("vtprotobuf", "disable_pgv"),
+        variables={f"{_ISTIO_MODULE}/pkg/version.buildVersion": version},
+        shared=(
+            chart("base"),
+            chart("istio-control/istio-discovery"),
+            chart("gateway"),
+            chart("istio-cni"),
+            ModuleFile(_ISTIO_MODULE, "tools/packaging/common/envoy_bootstrap.json", "envoy_bootstrap_tmpl.json"),
+        ),
     )
 
 
@@ -185,25 +206,14 @@ CATALOGUE: tuple[Tool, ...] = (
     Tool(
         "istio",
         ISTIO,
-        GoSource(
-            folder="lab/tools/istio",
-            packages={
-                "pilot-discovery": f"{_ISTIO_MODULE}/pilot/cmd/pilot-discovery",
-                "pilot-agent": f"{_ISTIO_MODULE}/pilot/cmd/pilot-agent",
-                "istioctl": f"{_ISTIO_MODULE}/istioctl/cmd/istioctl",
-                "install-cni": f"{_ISTIO_MODULE}/cni/cmd/install-cni",
-                "istio-cni": f"{_ISTIO_MODULE}/cni/cmd/istio-cni",
-            },
-            # As upstream builds its releases (Makefile.core.mk).
-            tags=("vtprotobuf", "disable_pgv"),
-            variables={f"{_ISTIO_MODULE}/pkg/version.buildVersion": ISTIO},
-            shared=(
-                _chart("base"),
-                _chart("istio-control/istio-discovery"),
-                _chart("gateway"),
-                _chart("istio-cni"),
-                ModuleFile(_ISTIO_MODULE, "tools/packaging/common/envoy_bootstrap.json", "envoy_bootstrap_tmpl.json"),
-            ),
+        _istio(
+            "lab/tools/istio",
+            ISTIO,
+            "pilot/cmd/pilot-discovery",
+            "pilot/cmd/pilot-agent",
+            "istioctl/cmd/istioctl",
+            "cni/cmd/install-cni",
+            "cni/cmd/istio-cni",
         ),
         on_path=(
             OnPath(
@@ -216,6 +226,15 @@ CATALOGUE: tuple[Tool, ...] = (
         ),
         seconds=245,
         memory=3.0,
+    ),
+    # After the tool above, so that a command of both is that one's for whoever asks by the command.
+    Tool(
+        FORMER,
+        FORMER_ISTIO,
+        _istio("lab/tools/istio-1.30", FORMER_ISTIO, "pilot/cmd/pilot-discovery", "pilot/cmd/pilot-agent"),
+        seconds=200,
+        memory=3.0,
+        in_lab=False,
     ),
     Tool(
         "pulumi",
@@ -276,6 +295,30 @@ CATALOGUE: tuple[Tool, ...] = (
         on_path=(OnPath(("actionlint",), ("--version",), r"^v?(\d+\.\d+\.\d+)", (1, 7, 12), (2,)),),
         seconds=15,
         memory=1.0,
+        in_lab=False,
+    ),
+    Tool(
+        "prometheus",
+        PROMETHEUS,
+        GoSource(
+            folder="lab/tools/prometheus",
+            packages={name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+            # Of the ways to find what is to be scraped only Kubernetes's, without the SDKs of all clouds.
+            tags=("remove_all_sd", "enable_kubernetes_sd"),
+            variables={"github.com/prometheus/common/version.Version": PROMETHEUS},
+        ),
+        on_path=(
+            OnPath(
+                ("promtool", "prometheus"),
+                ("--version",),
+                r"promtool, version (\d+\.\d+\.\d+)",
+                (3, 0),
+                (4,),
+                together=True,
+            ),
+        ),
+        seconds=80,
+        memory=2.0,
         in_lab=False,
     ),
     Tool("pause", "1", GoSource(folder="lab/tools/pause", packages={"pause": "."}), seconds=3, memory=0.5),

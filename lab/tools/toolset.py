@@ -76,7 +76,11 @@ class Toolset:
     @property
     def charts(self) -> Path:
         """Istio's charts, laid out as upstream does: base, istio-control/istio-discovery, gateway, istio-cni."""
-        return self.share("istio") / "charts"
+        return self.charts_of("istio")
+
+    def charts_of(self, tool: str) -> Path:
+        """The same of this tool, which may be another version of Istio."""
+        return self.share(tool) / "charts"
 
     def version(self, tool: str) -> str:
         """The version in use; of a tool whose commands are the machine's own, that one's."""
@@ -133,16 +137,17 @@ class Toolset:
         arguments = [sys.executable, "-P", "-u", "-c", code, "--exec", str(folder.absolute() / _ENGINE_PARTS[1])]
         _write(folder / _ENGINE_PARTS[0], f'#!/bin/sh\nexec {shlex.join(arguments)} "$@"\n')
 
-    def link_charts(self, folder: Path) -> None:
+    def link_charts(self, folder: Path, tool: str = "istio") -> None:
         """Copy Istio's charts to `folder` under the names of CHARTS, unless they are there already."""
         made_of = folder / ".made-of"
-        origin = str(self.charts)
+        charts = self.charts_of(tool)
+        origin = str(charts)
         if made_of.is_file() and made_of.read_text() == origin:
             return
         # Copies, not links: Helm warns of every link that it follows.
         shutil.rmtree(folder, ignore_errors=True)
         for name, path in CHARTS.items():
-            shutil.copytree(self.charts / path, folder / name)
+            shutil.copytree(charts / path, folder / name)
         made_of.write_text(origin)
 
 

@@ -386,6 +386,14 @@ class Snapshot:
         """What the stack says of a region."""
         return self.stack.clusters[region]
 
+    def revision(self, region: str) -> str:
+        """Of the istiod that a region has by default."""
+        return self.of_stack(region).revision or self.stack.mesh.revision
+
+    def istio_version(self, region: str) -> str:
+        """Istio's version there."""
+        return self.of_stack(region).istio_version or self.stack.mesh.istio_version
+
     def control_plane(self, region: str) -> str:
         """The cluster whose istiod serves a region."""
         return self.of_stack(region).primary or region

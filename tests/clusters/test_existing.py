@@ -38,6 +38,17 @@ def test_each_cluster_owns_a_provider_with_the_path_alone(tmp_path: Path) -> Non
     assert recording.named("use1-provider").parent == "use1"
 
 
+def test_what_is_in_a_lost_cluster_is_not_updated(tmp_path: Path) -> None:
+    values = put(stack(tmp_path), "clusters.1.lost", True)
+    config, faults = check(values)
+    assert config is not None, faults
+    recording = mocks.run(lambda: provision(config))
+    assert recording.named("usw2-provider").inputs["skipUpdateUnreachable"] == "true"
+    assert "skipUpdateUnreachable" not in recording.named("use1-provider").inputs
+    assert recording.named("usw2-reachability").inputs["lost"] is True
+    assert "lost" not in recording.named("use1-reachability").inputs
+
+
 def test_the_environments_kubeconfig_does_not_come_into_the_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +65,9 @@ def test_the_environments_kubeconfig_does_not_come_into_the_state(
 def test_nothing_is_asked_of_the_provider_before_the_cluster_was_checked(tmp_path: Path) -> None:
     recording, _ = provisioned(tmp_path)
 
-    assert recording.named("use1-provider").dependencies == {"use1-reachability"}
+    assert recording.named("use1-provider").dependencies == {"use1-reachability", "usw2-reachability"}, (
+        "where one is refused, none is changed"
+    )
     assert recording.named("use1-reachability").parent == "use1"
 
 
@@ -80,7 +93,8 @@ def test_an_istio_without_support_is_warned_of(tmp_path: Path, monkeypatch: pyte
     recording, _ = provisioned(tmp_path)
 
     assert recording.warnings() == [
-        "Istio 1.31 has had no fixes since 2020-08-31, the end of its life. Raise istio-mesh:mesh.version."
+        "Istio 1.31 has had no fixes since 2020-08-31, the end of its life. Go on to a later one: "
+        "docs/upgrade-istio.md."
     ]
 
 

@@ -67,6 +67,74 @@ def test_a_cluster_that_does_not_answer_is_told_with_its_file(
     ]
 
 
+SILENT = Silent("does not answer within 5 s", "Start the cluster")
+
+
+def test_a_region_that_is_lost_is_named_with_the_way_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """Only where the stack is in it already: nothing could be left as it is elsewhere."""
+    answering(monkeypatch, SILENT)
+    (reason,) = reasons(properties, {**properties, "uid": "uid-1"})
+    assert reason.endswith(
+        " Nothing can be read from or made in it. Start the cluster, and run again. If the region is lost, write "
+        "`lost: true` into its entry in `istio-mesh:clusters`: all others are then changed, and it stays as it is: see "
+        "docs/lose-a-region.md."
+    )
+    (reason,) = reasons(properties)
+    assert reason.endswith("Start the cluster, and run again.")
+
+
+def test_a_lost_region_is_told_of_and_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    """Not even an upgrade is taken for made there."""
+    answering(monkeypatch, SILENT)
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    olds = {**properties, "uid": "uid-1", "kubernetes_version": "v1.35.4", "istio_versions": ["1.31.0"]}
+    news = {**properties, "lost": True, "kubernetes_version": None, "istio_versions": ["1.31.0", "1.30.4"]}
+    result = _ReachabilityProvider().check(olds, news)
+    assert result.failures == []
+    assert result.inputs == {**olds, "lost": True}
+    assert warned == [
+        f"cluster `use1` (context `use1` of {properties['kubeconfig']}): the API server at https://192.0.2.1:6443 does "
+        "not answer within 5 s. Nothing can be read from or made in it. Start the cluster, and run again. It is lost, "
+        "as the stack says: what is in it stays as it is, and is not waited for."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "olds"),
+    [
+        pytest.param(SILENT, {}, id="one that never was there"),
+        pytest.param(
+            Unreachable("refuses the credentials (401)", "Renew them"), {"uid": "uid-1"}, id="one that answers"
+        ),
+        pytest.param(Identity("v1.35.4", "uid-2"), {"uid": "uid-1"}, id="another one under its name"),
+    ],
+)
+def test_nothing_else_passes_for_lost(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], answer: Identity | Unreachable, olds: dict[str, Any]
+) -> None:
+    answering(monkeypatch, answer)
+    monkeypatch.setattr(pulumi.log, "warn", lambda *_: None)
+    assert len(reasons({**properties, "lost": True}, {**properties, **olds} if olds else {})) == 1
+
+
+def test_a_region_that_is_back_is_healed_and_told_of(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    assert reasons({**properties, "lost": True}, {**properties, "uid": "uid-1"}) == []
+    assert warned == [
+        "cluster `use1` is said to be lost, and answers: it is brought to what the stack says. Take `lost` out of its "
+        "entry in `istio-mesh:clusters`."
+    ]
+
+
 def test_a_kubeconfig_that_is_gone_is_told(properties: dict[str, Any]) -> None:
     assert reasons({**properties, "kubeconfig": "gone"}) == [
         "cluster `use1` cannot be reached: there is no file gone. Mend the path. Paths are relative to Pulumi.yaml."
@@ -111,18 +179,43 @@ def test_this_stacks_own_mesh_is_found_again(monkeypatch: pytest.MonkeyPatch, pr
     assert reasons(properties, {**properties, "uid": "uid-1"}) == []
 
 
-@pytest.mark.parametrize(("before", "wanted"), [("1.30.2", "1.31.0"), ("1.31.0", "1.30.2"), ("1.3.0", "1.31.0")])
-def test_another_minor_of_istio_is_refused(
-    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], before: str, wanted: str
+def test_another_minor_of_istio_in_its_place_is_refused(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
 ) -> None:
+    """Also where the state is of before there could be two."""
     answering(monkeypatch, Identity("v1.35.4", "uid-1"))
-    olds = {**properties, "uid": "uid-1", "istio_version": before}
-    old, new = before.rpartition(".")[0], wanted.rpartition(".")[0]
-    assert reasons({**properties, "istio_version": wanted}, olds) == [
-        f"cluster `use1`: Istio {before} is there, and `istio-mesh:mesh.version` is {wanted}. Another minor is an "
-        "upgrade beside the running one, which this program does not do yet; in place it would fail half-way. Write a "
-        f"version of {old}; for {new} run `pulumi destroy` before `pulumi up`, which takes the mesh away in between."
-    ]
+    olds = {**properties, "uid": "uid-1", "istio_version": "1.30.2"}
+    (reason,) = reasons({**properties, "istio_versions": ["1.31.0"]}, olds)
+    assert reason.startswith("istio-mesh:mesh.upgrade: cluster `use1` has Istio 1.30.2, and the stack says 1.31.0, ")
+
+
+def test_a_revision_goes_when_nothing_is_its_own(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
+    answering(monkeypatch, Identity("v1.35.4", "uid-1"))
+    asked: list[tuple[Any, ...]] = []
+
+    def still_used(*said: Any) -> str | None:
+        asked.append((said[0], *said[2:]))
+        return answer
+
+    monkeypatch.setattr(reachability, "connect", lambda *_: "the connection")
+    monkeypatch.setattr(reachability.revisions, "still_used", still_used)
+    news = {**properties, "istio_version": "1.31.0", "istio_versions": ["1.31.0"], "namespaces": ["exam"]}
+    olds = {**properties, "uid": "uid-1", "istio_version": "1.30.4", "istio_versions": ["1.30.4", "1.31.0"]}
+    answer: str | None = "it is in use"
+    assert reasons(news, olds) == ["it is in use"]
+    answer = None
+    assert reasons(news, olds) == []
+    assert asked == [("use1", ["1.30.4", "1.31.0"], ["1.31.0"], ["exam"])] * 2
+    assert reasons(olds, news) == []
+    assert len(asked) == 2, "who comes is in nobody's way, and no pod is read"
+
+
+def test_every_istiod_of_a_cluster_has_to_take_its_kubernetes(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+) -> None:
+    answering(monkeypatch, Identity("v1.36.1", "uid-1"))
+    (reason,) = reasons({**properties, "istio_version": "1.30.4", "istio_versions": ["1.30.4", "1.29.1"]})
+    assert reason.startswith("cluster `use1` runs Kubernetes v1.36.1, and Istio 1.29.1 takes 1.31 to 1.35. ")
 
 
 def test_another_patch_of_istio_is_taken(monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]) -> None:
@@ -251,7 +344,7 @@ def test_the_state_names_the_provider_and_holds_no_code() -> None:
     """Or each change of the program's code would show as a change of the cluster."""
 
     def program() -> None:
-        Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
+        Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_versions=["1.31.0"])
 
     pickled = base64.b64decode(mocks.run(program).named("use1").inputs["__provider"])
     texts = [argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
@@ -260,7 +353,7 @@ def test_the_state_names_the_provider_and_holds_no_code() -> None:
 
 def test_in_a_preview_before_the_first_up_the_version_is_unknown() -> None:
     def program() -> None:
-        made = Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_version="1.31.0")
+        made = Reachability("use1", cluster="use1", access=Access(None, "use1"), istio_versions=["1.31.0"])
         pulumi.export("version", made.kubernetes_version)
 
     assert mocks.run(program, preview=True).unknown_outputs == {"version"}

@@ -290,8 +290,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
             ),
             (
                 "istio-mesh:clusters[1].zone: there is no key `zone`. It would be ignored, and the stack would "
-                "not be what its file says. Known here: `name`, `region`, `network`, `primary`, `existing`, "
-                "`eks`."
+                "not be what its file says. Known here: `name`, `region`, `network`, `primary`, `istio`, "
+                "`lost`, `existing`, `eks`."
             ),
         ],
     ),

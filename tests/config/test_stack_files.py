@@ -117,7 +117,7 @@ def test_a_stack_file_is_valid_and_names_its_schema(
         path.parent.mkdir(exist_ok=True)
         write_kubeconfig(path.parent, cluster["name"], file=path.name, server=f"https://{cluster['name']}:6443")
     for folder in CHARTS if "charts" in values["mesh"] else ():
-        chart = tmp_path / values["mesh"]["charts"]["folder"] / folder
+        chart = tmp_path / values["mesh"]["charts"]["folder"].format(version=values["mesh"]["version"]) / folder
         chart.mkdir(parents=True)
         (chart / "Chart.yaml").touch()
     monkeypatch.chdir(tmp_path)

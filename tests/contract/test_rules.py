@@ -151,6 +151,13 @@ def test_a_namespace_is_labelled_by_the_revision_alone() -> None:
     assert rules.namespace_labels(with_remote(), "shop", ["usw2", "use1"], SOURCE) == {"istio.io/rev": "1-31"}
 
 
+def test_a_namespace_is_labelled_by_the_tag_where_the_platform_has_one() -> None:
+    """The platform moves it from revision to revision, in each cluster at its own time."""
+    mesh = outputs()
+    tagged = mesh.model_copy(update={"mesh": mesh.mesh.model_copy(update={"tag": "default"})})
+    assert rules.namespace_labels(tagged, "shop", ["use1", "usw2"], SOURCE) == {"istio.io/rev": "default"}
+
+
 @pytest.mark.parametrize(
     ("offered", "host"),
     [

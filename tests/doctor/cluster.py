@@ -47,6 +47,7 @@ class Cluster:
     :ivar skew: seconds that its clock, and those of its pods, are ahead.
     :ivar forbidden: parts of paths that are answered 403.
     :ivar mute: parts of paths that are answered only after `silence` seconds.
+    :ivar routes: its VirtualServices in the namespace `exam`.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Cluster:
     mute: frozenset[str] = frozenset()
     silence: float = 4.0
     log: str = ""
+    routes: tuple[str, ...] = ("web",)
 
     def answer(self, path: str) -> str | None:
         """The body at a path; None where there is nothing."""
@@ -135,7 +137,8 @@ class Cluster:
         return [{"metadata": {"namespace": "exam", "name": "api"}, "spec": {"host": "api"}}]
 
     def _routes(self) -> list[Object]:
-        return [{"metadata": {"namespace": "exam", "name": "web"}, "spec": {"hosts": ["exam-platform.com"]}}]
+        spec = {"hosts": ["exam-platform.com"]}
+        return [{"metadata": {"namespace": "exam", "name": name}, "spec": spec} for name in self.routes]
 
     def _scopes(self) -> list[Object]:
         return [{"metadata": {"namespace": "exam", "name": "default"}, "spec": {"egress": [{"hosts": ["./*"]}]}}]

@@ -156,6 +156,29 @@ def test_a_region_that_does_not_answer_stops_no_other(tmp_path: Path, tools: Too
     assert analysed.endswith("--remote-contexts use1")
 
 
+def test_a_message_is_of_the_regions_that_have_its_object(tmp_path: Path, tools: Tools) -> None:
+    said = {
+        f"VirtualService exam/{name}": {"code": "IST0101", "level": "Error", "message": "Referenced host not found"}
+        for name in ("web", "lost")
+    }
+    text = json.dumps([{**message, "origin": origin} for origin, message in said.items()])
+    tools.says("istioctl", {**WELL, "analyze": (text, "", 0)})
+    snapshot = looked(tmp_path, cluster("use1"), cluster("usw2", routes=("web", "lost")))
+    assert {
+        name: [m.origin for m in said] for name, said in snapshot.analysis.items() if not isinstance(said, Unseen)
+    } == {
+        "use1": ["VirtualService exam/web"],
+        "usw2": ["VirtualService exam/web", "VirtualService exam/lost"],
+    }
+
+
+def test_a_message_stays_where_the_objects_may_not_be_listed(tmp_path: Path, tools: Tools) -> None:
+    message = {"code": "IST0133", "level": "Warning", "message": "m", "origin": "EnvoyFilter exam/lost"}
+    tools.says("istioctl", {**WELL, "analyze": (json.dumps([message]), "", 0)})
+    snapshot = looked(tmp_path, cluster("use1", forbidden=frozenset({"envoyfilters"})), cluster("usw2"))
+    assert [len(said) for said in snapshot.analysis.values() if not isinstance(said, Unseen)] == [1, 0]
+
+
 def test_a_context_that_is_not_there_is_named(tmp_path: Path, tools: Tools) -> None:
     with serving(tmp_path, cluster("use1")) as kubeconfig:
         snapshot = gather(outputs(), Thresholds(), Access(str(kubeconfig)), QUICK)

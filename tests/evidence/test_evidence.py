@@ -38,7 +38,7 @@ def test_a_passing_proof_is_proven_with_its_figures_and_the_session_ends_zero(py
     )
     assert result.ret == 0
     (row,) = document["rows"]
-    assert set(row) == {"id", "title", "verdict", "figures", "duration_s", "command", "reason"}
+    assert set(row) == {"id", "title", "verdict", "figures", "charts", "duration_s", "command", "reason"}
     assert (row["id"], row["title"], row["verdict"], row["reason"]) == ("C3", "both regions answer", "proven", "")
     assert row["figures"] == {"requests": 40, "regions": {"use1": 20, "usw2": 20}}
     assert row["duration_s"] >= 0

@@ -33,6 +33,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.lab.promises import in_full
+from tests.lab.support.timeline import Marks, timeline
+from tests.lab.support.traffic import Load
 
 Verdict = Literal["proven", "failed", "not run"]
 Figure = str | int | float | bool | list[Any] | dict[str, Any] | None
@@ -57,6 +59,7 @@ class Row:
     :ivar title: what was shown, in one line.
     :ivar verdict: see the module's text.
     :ivar figures: numbers and names the proof recorded.
+    :ivar charts: the course of its loads, each as :func:`tests.lab.support.timeline.timeline` has it.
     :ivar duration_s: seconds of set-up, test and clean-up.
     :ivar command: how to run this proof alone.
     :ivar reason: empty when proven, else the beginning of what failed.
@@ -67,6 +70,7 @@ class Row:
     command: str
     verdict: Verdict = "not run"
     figures: dict[str, Figure] = field(default_factory=dict[str, Figure])
+    charts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     duration_s: float = 0.0
     reason: str = "the session ended before it"
 
@@ -298,5 +302,19 @@ def record(request: pytest.FixtureRequest) -> Callable[..., None]:
         json.dumps(figures)
         if row is not None:
             row.figures.update(figures)
+
+    return keep
+
+
+@pytest.fixture
+def chart(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps the course of loads with the proof's row, to be drawn on the page of evidence:
+    ``chart("its pod is deleted", [load], [(moment, "deleted")])``."""
+    row = evidence_of(request.config).rows.get(request.node.nodeid)
+
+    def keep(title: str, loads: Sequence[Load], marks: Marks = ()) -> None:
+        drawn = timeline(title, loads, marks)
+        if row is not None:
+            row.charts.append(drawn)
 
     return keep

@@ -27,11 +27,14 @@ PROMISED = (
     "G1",  # metric tags
     "G2",  # traces
     "G3",  # access logs
+    "G4",  # dashboards and alerts
     "H1",  # Wasm
     "H2",  # limits of rates and sizes
     "I1",  # endpoints that fail are left alone
     "I2",  # failover and distribution between regions
+    "I3",  # a lost region
     "K1",  # outputs as a contract
+    "J1",  # a policy pack that judges what is known of a first preview
     "J2",  # previews that a policy pack judges
     "L1",  # what is wrong with a mesh
     "L2",  # what is wrong with its performance
@@ -40,6 +43,8 @@ PROMISED = (
 PROMISED_IN_FULL = (
     "B4:long",  # another root, phase by phase, and taken back half-way
     "C4:long",  # primary-remote
+    "C5:long",  # another minor of Istio, step by step, and back
+    "I3:long",  # a region whose API server or node is gone
     "C7:long",  # three regions running; the quick proof of its row previews them
 )
 """Promised besides with FULL=1, each by a long proof: what takes minutes, since the lab's mesh is taken away for

@@ -13,6 +13,7 @@ from components.config.values import Duration
 from lab.waiting import wait_for
 from tests.lab.support.certificates import fingerprint, parse_bundle, spiffe_id
 from tests.lab.support.engine import Engine
+from tests.lab.support.failures import now
 from tests.lab.support.site import FRONTEND, SERVICE_URL, SYSTEM, UNDECLARED, Site
 from tests.lab.support.traffic import loaded
 from tests.lab.support.workloads import PROOF, ROTATING, ROTATING_LIFETIME, ROTATING_URL
@@ -98,6 +99,7 @@ def test_intermediates_are_renewed_under_load(
     rotating: None,
     engine: Engine,
     record: Callable[..., None],
+    chart: Callable[..., None],
     starts_anew: None,
 ) -> None:
     generation = int(engine.setting("trust", "intermediates", "generation")) + 1
@@ -109,6 +111,7 @@ def test_intermediates_are_renewed_under_load(
         for namespace, workload, url in ((UNDECLARED, FRONTEND, ROTATING_URL), (PROOF, ROTATING, SERVICE_URL))
     ]
     with loaded(loads) as running:
+        began = now()
         changes = engine.up(config)
         after = _intermediates(sites)
         for name, site in sites.items():
@@ -139,5 +142,6 @@ def test_intermediates_are_renewed_under_load(
         sent=sum(load.sent for load in running),
         failed=sum(load.failed for load in running),
     )
+    chart("every intermediate is renewed: requests of both regions", running, [(began, "`up` begins")])
     for load in running:
         assert load.failed == 0, load.figures

@@ -74,7 +74,7 @@ def test_another_teams_program_is_deployed_by_the_contract(
     assert again.changed == 0, again.steps
     for site in sites.values():
         labels = site.kubectl.json("get", "namespace", SHOP)["metadata"]["labels"]
-        assert labels["istio.io/rev"] == engine.outputs()["mesh"]["revision"]
+        assert labels["istio.io/rev"] == engine.outputs()["mesh"]["tag"]
         (pod,) = site.kubectl.items("pod", "-n", SHOP, "-l", "app=catalogue", "--field-selector=status.phase=Running")
         containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
         assert "istio-proxy" in {container["name"] for container in containers}

@@ -21,7 +21,16 @@ from previews.report import Verdict
 from previews.urns import name_of
 from tests.lab.support.commands import run
 from tests.lab.support.engine import TIMEOUT, Engine
-from tests.lab.support.judged import AnotherTeam, bad_changes, compliant, up
+from tests.lab.support.judged import (
+    LATER,
+    RENDERING,
+    AnotherTeam,
+    bad_changes,
+    compliant,
+    of_aws,
+    of_the_mesh,
+    up,
+)
 from tests.lab.support.site import Site
 
 
@@ -235,6 +244,53 @@ def test_a_bad_resource_of_another_team_is_refused(
         refused[change.topic] = change.policy
     assert len(refused) >= 3
     record(refused=refused)
+
+
+@pytest.mark.proof("J2", "what a preview cannot judge is a note there, and refused by the update before it is made")
+def test_a_value_that_is_known_later_is_judged_then(another_team: AnotherTeam, record: Callable[..., None]) -> None:
+    resources = [
+        of_aws("log", "aws:cloudwatch/logGroup:LogGroup", {}),
+        of_the_mesh("strict", {"spec.mtls.mode": {LATER: "PERMISSIVE"}}),
+    ]
+    preview = another_team.preview(resources)
+    assert preview.verdict is Verdict.PASSED, (preview.mandatory, preview.errors, preview.reason)
+    notes = [note.what for note in preview.notes if note.policy == "istio-mtls-strict"]
+    assert len(notes) == 1
+    assert notes[0].startswith("1 resource, for want of `spec.mtls.mode` of ")
+    update = another_team.up(resources)
+    assert update.verdict is Verdict.REFUSED, (update.errors, update.reason)
+    assert [(each.policy, each.what.partition(".")[0]) for each in update.mandatory] == [("istio-mtls-strict", "spec")]
+    (made,) = another_team.made
+    assert made.endswith("::log"), "what was known, and right"
+    record(note=notes[0], refused=update.mandatory[0].what)
+
+
+@pytest.mark.proof("J2", "objects in ConfigFile, ConfigGroup and Chart are judged as those that a program registers")
+def test_what_files_and_charts_bring_is_judged(
+    paths: Paths, env: Mapping[str, str], tmp_path: Path, sites: Mapping[str, Site], record: Callable[..., None]
+) -> None:
+    site = next(iter(sites.values()))
+    cluster = {"kubeconfig": str(paths.region(site.name).kubeconfig), "context": site.name}
+    pack = paths.root / "policies"
+    team = AnotherTeam(tmp_path / "team", env, pack, paths.charts, program=RENDERING, settings=cluster)
+    report = team.up()
+    assert report.verdict is Verdict.REFUSED, (report.errors, report.reason)
+    found = [each for each in report.mandatory if each.policy == "istio-mtls-client"]
+    assert {each.what for each in found} == {
+        "spec.trafficPolicy.tls.mode: requests to `old.exam.svc.cluster.local` go in plain text. The services refuse "
+        "them, which are STRICT."
+    }
+    brought_by = sorted(each.urn.split("::")[2].partition("$")[0] for each in found)
+    assert brought_by == [
+        "kubernetes:helm.sh/v4:Chart",
+        "kubernetes:yaml/v2:ConfigFile",
+        "kubernetes:yaml/v2:ConfigGroup",
+        "kubernetes:yaml:ConfigFile",
+    ]
+    # They are also judged by each other: all of them are about one host.
+    assert sum(each.policy == "stack-duplicate-destinationrule" for each in report.mandatory) == len(found) - 1
+    assert site.kubectl.run("get", "destinationrule", "-n", "exam", "-o", "name").out.count("bad-change") == 0
+    record(refused=brought_by)
 
 
 @pytest.mark.proof("J2", "what every policy passes is deployed: so the refused ones would have been seen")

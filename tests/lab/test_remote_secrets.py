@@ -11,6 +11,7 @@ import yaml
 
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
+from tests.lab.support.failures import now
 from tests.lab.support.istioctl import Endpoint
 from tests.lab.support.site import FRONTEND, SERVICE, SERVICE_URL, SYSTEM, UNDECLARED, Site, url_of
 from tests.lab.support.traffic import loaded
@@ -75,7 +76,11 @@ def _status(site: Site, token: str) -> int:
 
 @pytest.mark.proof("B3", "tokens rotated by raising one number: the old ones are refused, traffic never stops")
 def test_tokens_rotate_by_raising_one_number(
-    sites: Mapping[str, Site], engine: Engine, put_back: None, record: Callable[..., None]
+    sites: Mapping[str, Site],
+    engine: Engine,
+    put_back: None,
+    record: Callable[..., None],
+    chart: Callable[..., None],
 ) -> None:
     generation = int(engine.setting("trust", "remoteTokens", "generation")) + 1
     config = engine.configured({"trust": {"remoteTokens": {"generation": generation}}})
@@ -83,6 +88,7 @@ def test_tokens_rotate_by_raising_one_number(
     assert {pair: _status(sites[pair[1]], token) for pair, token in before.items()} == dict.fromkeys(before, 200)
 
     with loaded((site.caller(), SERVICE_URL) for site in sites.values()) as loads:
+        began = now()
         changes = engine.up(config)
         after = _tokens(sites)
         assert not set(after.values()) & set(before.values()), "a peer still has an old token"
@@ -111,6 +117,7 @@ def test_tokens_rotate_by_raising_one_number(
         tokens=len(after),
         loads={site.name: load.figures for site, load in zip(sites.values(), loads, strict=True)},
     )
+    chart("the tokens of remote secrets are renewed: requests of both regions", loads, [(began, "`up` begins")])
     for site, load in zip(sites.values(), loads, strict=True):
         assert load.failed == 0, f"{site.name}: {load.figures}"
         assert set(load.regions) == {other.region.region for other in sites.values()}

@@ -115,6 +115,8 @@ class Shift:
     :ivar away: seconds from the failure to the first answer of the other region.
     :ivar last_local: seconds from the failure to the last answer of their own, none if there was none.
     :ivar back: seconds from the cure to the first answer of their own region again.
+    :ivar failing: the moment of the failure.
+    :ivar well: that of the cure, where there is one.
     """
 
     load: Load
@@ -122,6 +124,8 @@ class Shift:
     last_local: float
     back: float
     other: Load
+    failing: datetime.datetime
+    well: datetime.datetime | None
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -132,6 +136,11 @@ class Shift:
             "back_to_local_s": self.back,
             **self.load.figures,
         }
+
+    @property
+    def marks(self) -> list[tuple[datetime.datetime, str]]:
+        """What happened to the pod, for a chart."""
+        return [(self.failing, "fails"), *([(self.well, "well again")] if self.well else [])]
 
 
 def _shift(
@@ -170,7 +179,7 @@ def _shift(
         failing = now()
         fail()
         wait_for(lambda: far.served()["paths"].get(path, 0) >= rate, deadline=90, what="a second of remote answers")
-        well = now() if cure is not None else failing
+        well = now() if cure is not None else None
         if cure is not None:
             cure()
         wait_for(
@@ -182,7 +191,7 @@ def _shift(
 
 
 def _measured(
-    load: Load, other: Load, failing: datetime.datetime, well: datetime.datetime, *, local: str, remote: str
+    load: Load, other: Load, failing: datetime.datetime, well: datetime.datetime | None, *, local: str, remote: str
 ) -> Shift:
     course = Course.of(load)
     here, there = course.answers(local), course.answers(remote)
@@ -204,8 +213,10 @@ def _measured(
         load,
         away=course.seconds(away, failing),
         last_local=course.seconds(first, failing),
-        back=course.seconds(again, well),
+        back=course.seconds(again, well or failing),
         other=other,
+        failing=failing,
+        well=well,
     )
 
 
@@ -215,23 +226,25 @@ def _unharmed(shift: Shift, peer: Site) -> None:
 
 
 @pytest.mark.proof("I2", "the only local pod deleted under load: by default retries no request fails")
-def test_a_deleted_pod(home: Site, peer: Site, record: Callable[..., None]) -> None:
+def test_a_deleted_pod(home: Site, peer: Site, record: Callable[..., None], chart: Callable[..., None]) -> None:
     pod = _target(home, DEFAULTS)
     delete = ("delete", "pod", "-n", RESILIENCE, pod.name, "--wait=false")
     shift = _shift(home, peer, lambda: home.kubectl.run(*delete), service=DEFAULTS)
     record(**shift.figures)
+    chart(f"the only pod of {home.name} is deleted: requests of {home.name}", [shift.load], shift.marks)
     _unharmed(shift, peer)
     failed = shift.load.failed
     assert failed == 0, shift.load.figures
 
 
 @pytest.mark.proof("I2", "scaled to zero under load: by default retries no request fails")
-def test_scaled_to_zero(home: Site, peer: Site, record: Callable[..., None]) -> None:
+def test_scaled_to_zero(home: Site, peer: Site, record: Callable[..., None], chart: Callable[..., None]) -> None:
     def scale(replicas: int) -> None:
         home.kubectl.run("scale", "-n", RESILIENCE, f"deploy/{DEFAULTS}", f"--replicas={replicas}")
 
     shift = _shift(home, peer, lambda: scale(0), lambda: scale(1), service=DEFAULTS)
     record(**shift.figures)
+    chart(f"{home.name} is scaled to zero and back: requests of {home.name}", [shift.load], shift.marks)
     _unharmed(shift, peer)
     failed = shift.load.failed
     assert failed == 0, shift.load.figures
@@ -258,9 +271,12 @@ class Case:
     "I2", "the local pod answers 503: seen until it is ejected, or never where a request may be sent twice"
 )
 @pytest.mark.parametrize("case", [Case("GET", "/", 503), Case("GET", "/api/", 0), Case("POST", "/api/", 503)], ids=str)
-def test_answers_503(home: Site, peer: Site, case: Case, record: Callable[..., None]) -> None:
+def test_answers_503(
+    home: Site, peer: Site, case: Case, record: Callable[..., None], chart: Callable[..., None]
+) -> None:
     pod = _target(home, "target")
     shift = _shift(home, peer, lambda: pod.behave(status=503), pod.reset, path=case.path, method=case.method)
+    chart(f"the pod of {home.name} answers 503: {case} of {home.name}", [shift.load], shift.marks)
     _bounded(shift, case, peer, record)
 
 
@@ -270,18 +286,20 @@ def test_answers_503(home: Site, peer: Site, case: Case, record: Callable[..., N
     [Case("GET", "/", 504, timeout=15), Case("GET", "/api/", 0, timeout=2), Case("POST", "/api/", 504, timeout=2)],
     ids=str,
 )
-def test_hangs(sites: Mapping[str, Site], case: Case, record: Callable[..., None]) -> None:
+def test_hangs(sites: Mapping[str, Site], case: Case, record: Callable[..., None], chart: Callable[..., None]) -> None:
     home, peer = sites["use1"], sites["usw2"]
     pod = _target(home, "target")
     # Few enough that those sent again stay below what the pool allows at a time.
     shift = _shift(home, peer, lambda: pod.behave(hang=True), pod.reset, path=case.path, method=case.method, rate=20)
+    chart(f"the pod of {home.name} hangs: {case} of {home.name}", [shift.load], shift.marks)
     _bounded(shift, case, peer, record, rate=20)
 
 
 @pytest.mark.proof("I2", "the local pod's process killed: the other region answers until it is back")
-def test_killed(sites: Mapping[str, Site], record: Callable[..., None]) -> None:
+def test_killed(sites: Mapping[str, Site], record: Callable[..., None], chart: Callable[..., None]) -> None:
     home, peer = sites["use1"], sites["usw2"]
     shift = _shift(home, peer, _target(home, "target").kill)
+    chart(f"the process in {home.name} is killed: requests of {home.name}", [shift.load], shift.marks)
     _bounded(shift, Case("GET", "/", 503), peer, record)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from tests.lab.support import workloads
 from tests.lab.support.certificates import WorkloadCertificate, fingerprint, parse_bundle
 from tests.lab.support.commands import CommandFailed
 from tests.lab.support.engine import Engine
+from tests.lab.support.failures import now
 from tests.lab.support.guide import Guide
 from tests.lab.support.inside import Entrance, Insider
 from tests.lab.support.lifecycle import anew
@@ -49,6 +51,7 @@ class Course:
     engine: Engine
     sites: Mapping[str, Site]
     loads: list[Load] = field(default_factory=list[Load])
+    marks: list[tuple[datetime.datetime, str]] = field(default_factory=list[tuple[datetime.datetime, str]])
     figures: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def step(self, name: str, trust: Mapping[str, Any] | None, *, signer: int) -> tuple[x509.Certificate, ...]:
@@ -59,6 +62,7 @@ class Course:
         :returns: the roots.
         """
         with self._loaded():
+            self.marks.append((now(), name))
             refused, seconds = self._accepted(self._file(trust))
             roots = self.roots()
             started = time.monotonic()
@@ -202,7 +206,7 @@ def laggard(course: Course) -> Generator[Site]:
 @pytest.mark.disruptive
 @pytest.mark.proof("B4", "a rotation waits for the last proxy, by name, and is taken back half-way: no request fails")
 def test_a_rotation_is_taken_back_half_way(
-    course: Course, laggard: Site, record: Callable[..., None], normal_again: None
+    course: Course, laggard: Site, record: Callable[..., None], chart: Callable[..., None], normal_again: None
 ) -> None:
     engine = course.engine
     (old,) = course.roots()
@@ -230,6 +234,7 @@ def test_a_rotation_is_taken_back_half_way(
     assert engine.up(None, "--expect-no-changes").changed == 0
     engine.restart_needed = False
     record(root=fingerprint(old)[:16], steps=course.figures, **course.requests())
+    chart("a rotation of the root taken back half-way: requests of both regions", course.loads, course.marks)
     course.none_failed()
 
 
@@ -237,7 +242,12 @@ def test_a_rotation_is_taken_back_half_way(
 @pytest.mark.disruptive
 @pytest.mark.proof("B4", "the root rotated in named phases under load: no request fails, the old root is refused")
 def test_the_root_is_rotated_under_load(
-    course: Course, trust_domain: str, tmp_path: Path, record: Callable[..., None], starts_anew: None
+    course: Course,
+    trust_domain: str,
+    tmp_path: Path,
+    record: Callable[..., None],
+    chart: Callable[..., None],
+    starts_anew: None,
 ) -> None:
     sites, engine = course.sites, course.engine
     (old,) = course.roots()
@@ -286,4 +296,5 @@ def test_the_root_is_rotated_under_load(
         old=fingerprint(old)[:16], new=fingerprint(new)[:16], steps=course.figures, refused=refusals,
         **course.requests(),
     )  # fmt: skip
+    chart("another root in three steps: requests of both regions", course.loads, course.marks)
     course.none_failed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 
 from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
+from tests.lab.support.failures import now
 from tests.lab.support.forward import Tally, tally
 from tests.lab.support.routes import Client, arrival
 from tests.lab.support.shares import SAMPLE, Shares
@@ -133,7 +135,9 @@ def _sending(callers: Sequence[Caller], url: str, rate: float) -> Generator[list
 
 
 @pytest.mark.proof("E2", "a canary: by header, then 10, 50, 100 % by one number, under load, no request fails")
-def test_a_canary_moves_by_one_number(sites: Mapping[str, Site], changes: Engine, record: Callable[..., None]) -> None:
+def test_a_canary_moves_by_one_number(
+    sites: Mapping[str, Site], changes: Engine, record: Callable[..., None], chart: Callable[..., None]
+) -> None:
     callers = {site.name: site.caller(ROUTING, FRONTEND) for site in sites.values()}
     clients = [(Client(site, ROUTING, FRONTEND), RELEASE) for site in sites.values()]
 
@@ -145,6 +149,7 @@ def test_a_canary_moves_by_one_number(sites: Mapping[str, Site], changes: Engine
 
     steps: dict[str, object] = {}
     loads: list[Load] = []
+    marks: list[tuple[datetime.datetime, str]] = []
     for percent in (0, 10, 50, 100):
         # A load of its own for each step: none may last longer than the generator's bound.
         with _sending(list(callers.values()), RELEASE_URL, 50) as of_step, ThreadPoolExecutor() as pool:
@@ -153,6 +158,7 @@ def test_a_canary_moves_by_one_number(sites: Mapping[str, Site], changes: Engine
                 changes.up(changes.configured({"services": {f"{ROUTING}/release": canary}}))
             wanted = {version: share for version, share in (("v1", 100 - percent), ("v2", percent)) if share}
             seconds = arrival(clients, "default", wanted)
+            marks.append((now(), f"{percent} %"))
             by_header = list(pool.map(asked_for, callers.values()))
             found = list(pool.map(shares, callers.values(), repeat(percent)))
             steps[f"{percent} %"] = {
@@ -164,11 +170,12 @@ def test_a_canary_moves_by_one_number(sites: Mapping[str, Site], changes: Engine
             assert all(share.fair for share, _ in found), f"not {percent} %: {steps}"
         loads += of_step
     record(**steps, loads=[load.figures for load in loads])
+    chart("a canary from 0 to 100 %: requests of both regions", loads, marks)
 
 
 @pytest.mark.proof("E3", "blue-green: preview by header, switch, switch back at 200 requests/s, no request fails")
 def test_a_switch_of_colours_drops_nothing(
-    sites: Mapping[str, Site], changes: Engine, record: Callable[..., None]
+    sites: Mapping[str, Site], changes: Engine, record: Callable[..., None], chart: Callable[..., None]
 ) -> None:
     callers = [site.caller(ROUTING, FRONTEND) for site in sites.values()]
     clients = [(Client(site, ROUTING, FRONTEND), COLOURS) for site in sites.values()]
@@ -179,6 +186,7 @@ def test_a_switch_of_colours_drops_nothing(
         return [_versions(caller.burst(url, ALL, rate=RATE, headers=header)) for caller in callers]
 
     switches: dict[str, object] = {}
+    marks: list[tuple[datetime.datetime, str]] = []
     with ExitStack() as stack:
         pods: dict[str, list[Tally]] = {
             colour: [
@@ -200,6 +208,7 @@ def test_a_switch_of_colours_drops_nothing(
             ended, at_end = time.monotonic(), served(former)
             seconds = arrival(clients, "default", {active: 100})
             arrived = served(former)
+            marks.append((now(), f"to {active}"))
             first = served(active)
             wait_for(
                 lambda active=active, first=first: served(active) >= first + SAMPLE,
@@ -219,3 +228,4 @@ def test_a_switch_of_colours_drops_nothing(
             assert late == 0, f"{former} answered {late} requests after the change had arrived: {switches}"
             assert preview() == [{former: ALL}] * len(callers)
     record(**switches, loads=[load.figures for load in loads])
+    chart("a switch of colours, and back: requests of both regions", loads, marks)

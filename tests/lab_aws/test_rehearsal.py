@@ -29,6 +29,7 @@ from lab.aws.rehearsal.account import AccountClient
 from lab.aws.rehearsal.acts import points
 from lab.aws.rehearsal.changes import day_two
 from lab.aws.rehearsal.controller import FINALIZER, SUFFIX, Controller, hosts
+from lab.aws.rehearsal.empty_account import unsealed
 from lab.aws.rehearsal.missing import settings
 from lab.aws.rehearsal.recovery import Pending, mended, pending
 from lab.aws.rehearsal.rows import Differs, Rows, equal
@@ -138,6 +139,23 @@ def test_secrets_that_a_file_leaves_out_are_made() -> None:
         for name in ("", "intermediates.use1.")
     )
     intermediate.verify_directly_issued_by(root)
+
+
+def test_what_is_sealed_is_made_like_what_is_left_out() -> None:
+    """The key that opens it is somewhere else."""
+    sealed = {"certificate": "a real one", "privateKey": {"secure": "v1:x"}}
+    values = {
+        "istio-mesh:gateways": {
+            "ingress": {"servers": [{"hosts": ["a.example"], "tls": sealed}], "name": {"latency": {}}}
+        }
+    }
+    cut = unsealed(values)
+    assert cut["istio-mesh:gateways"]["ingress"] == {
+        "servers": [{"hosts": ["a.example"], "tls": {"certificate": "a real one", "privateKey": None}}],
+        "name": {"latency": {}},
+    }
+    assert [each.path.rpartition(".")[2] for each in settings(cut)] == ["certificate", "privateKey"]
+    assert sealed["privateKey"] == {"secure": "v1:x"}, "the caller's are as they were"
 
 
 def test_points_are_spread_and_the_same_every_time() -> None:

@@ -31,8 +31,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("use1", "usw2"):
         write_kubeconfig(tmp_path / ".lab", name, file=f"kubeconfig-{name}", server=f"https://{name}:6443")
     for chart in CHARTS:
-        (tmp_path / ".lab" / "charts" / chart).mkdir(parents=True)
-        (tmp_path / ".lab" / "charts" / chart / "Chart.yaml").touch()
+        place = Paths(tmp_path).charts / chart
+        place.mkdir(parents=True)
+        (place / "Chart.yaml").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

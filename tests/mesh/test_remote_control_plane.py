@@ -89,7 +89,6 @@ def test_istiods_chart_is_all_but_istiod(done: mocks.Recording) -> None:
     assert done.named("usw2-control-plane-istiod-1-31").inputs["values"] == yaml.safe_load(f"""
         profile: remote
         revision: 1-31
-        revisionTags: [default]
         istiodRemote: {{injectionPath: /inject/cluster/usw2/net/usw2}}
         configMap: true
         meshConfig:

@@ -13,7 +13,6 @@ from tests.services import PLAIN
 
 PRODUCTION_ISTIOD = """
 revision: 1-31
-revisionTags: [default]
 autoscaleEnabled: true
 autoscaleMin: 3
 autoscaleMax: 10

@@ -313,7 +313,32 @@ CASES: list[Case] = [
             (
                 "metadata.labels: no control plane of the cluster has the revision or tag `1-30`. Pods come up "
                 "without a sidecar, and outside of every policy.\n"
-                "Mend it: take one of `1-31`, `default`, or add the tag to the istiod chart's `revisionTags`."
+                "Mend it: take one of `1-31`, `default`, or make the tag (`istioctl tag set`)."
+            ),
+        ],
+    ),
+    Case(
+        "stack-revision",
+        "another tag, which is an object of its own",
+        lambda: mesh(
+            {
+                "istiod": {"revisionTags": ABSENT},
+                "exam": {"metadata.labels": {"istio.io/rev": "canary"}},
+            },
+            tag={
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": "MutatingWebhookConfiguration",
+                "metadata": {
+                    "name": "istio-revision-tag-next",
+                    "labels": {"istio.io/tag": "next", "istio.io/rev": "1-31"},
+                },
+            },
+        ),
+        [
+            (
+                "metadata.labels: no control plane of the cluster has the revision or tag `canary`. Pods come up "
+                "without a sidecar, and outside of every policy.\n"
+                "Mend it: take one of `1-31`, `next`, or make the tag (`istioctl tag set`)."
             ),
         ],
     ),
@@ -325,7 +350,7 @@ CASES: list[Case] = [
             (
                 "metadata.labels: no control plane of the cluster has the revision or tag `default`. Pods come up "
                 "without a sidecar, and outside of every policy.\n"
-                "Mend it: take one of `1-31`, or add the tag to the istiod chart's `revisionTags`."
+                "Mend it: take one of `1-31`, or make the tag (`istioctl tag set`)."
             ),
         ],
     ),

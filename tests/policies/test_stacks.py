@@ -38,7 +38,7 @@ def values_of(stack: str, folder: Path) -> dict[str, Any]:
             continue
         write_kubeconfig(folder / ".lab", name, file=f"kubeconfig-{name}", server=f"https://{name}:6443")
     for chart in CHARTS if "charts" in values["mesh"] else ():
-        place = folder / values["mesh"]["charts"]["folder"] / chart
+        place = folder / values["mesh"]["charts"]["folder"].format(version=values["mesh"]["version"]) / chart
         place.mkdir(parents=True, exist_ok=True)
         (place / "Chart.yaml").touch()
     return values
@@ -110,3 +110,15 @@ def test_a_bad_change_of_a_stack_is_refused(tmp_path: Path, monkeypatch: pytest.
         "use1-objects-exam.limit",
         "usw2-objects-exam.limit",
     }
+
+
+def test_the_tools_that_a_stack_may_ask_for_pass_the_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = values_of("local", tmp_path)
+    values["telemetry"]["tracing"]["collector"] = {"host": "jaeger.observability.svc.cluster.local"}
+    values["telemetry"]["tools"] = {"view": "use1", "prometheus": {}, "grafana": {}, "jaeger": {}, "kiali": {}}
+    recording = mocks.run(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), config=values)
+    assert recording.named("use1-tools-grafana").inputs["chart"] == "grafana"
+    config = {"istio-mesh:policies": json.dumps(values["policies"])}
+    verdicts, _ = judged(registered(recording), config=config, stack="local")
+    assert [verdict for verdict in verdicts if verdict.severity == "mandatory"] == []

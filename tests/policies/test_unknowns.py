@@ -1,6 +1,7 @@
 """What is not known before the update: neither refused nor passed by accident, said, and no shelter for the rest."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies import cel
-from policies.resources import Resource
+from policies.resources import RELEASE, Resource
 from policies.unknowns import ABSENT, UNKNOWN, Node, Secret, marked, received
 from policies.verdicts import REPORT
 from tests.policies import support
@@ -90,6 +91,40 @@ def test_a_namespace_that_is_not_known_yet_is_that_of_the_namespace_that_is_made
     elsewhere = manifest(changed(MESH["deny"], {"metadata.namespace": support.UNKNOWN}))
     findings, untold = found(BY_ID["stack-default-deny"], namespace, elsewhere)
     assert (findings, untold) == ([], [("exam", "the AuthorizationPolicies of the namespace")])
+
+
+def _unplaced(*namespaces: Resource) -> list[Resource]:
+    """The mesh as in the preview on an empty account: no Release says where it is, but where from."""
+    sources = {"namespace": tuple(found.urn for found in namespaces)}
+    return [
+        *namespaces,
+        *(
+            replace(
+                one, properties=marked({**one.properties, "namespace": support.UNKNOWN}), property_dependencies=sources
+            )
+            if one.type == RELEASE
+            else one
+            for one in mesh()
+        ),
+    ]
+
+
+@pytest.mark.parametrize("policy", ["stack-mesh-strict", "stack-route-host"])
+def test_a_release_is_in_the_namespace_that_is_made_for_it(policy: str) -> None:
+    root = manifest({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}})
+    assert found(BY_ID[policy], *_unplaced(root)) == ([], [])
+    for nowhere in (_unplaced(), _unplaced(root, object_("exam"))):
+        findings, untold = found(BY_ID[policy], *nowhere)
+        assert findings == []
+        assert {place for _, place in untold} == {"namespace"}
+
+
+def test_a_mesh_that_is_not_strict_is_refused_before_its_releases_are_placed() -> None:
+    root = manifest({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}})
+    stack = [one for one in _unplaced(root) if one.key != "security.istio.io/PeerAuthentication"]
+    findings, untold = found(BY_ID["stack-mesh-strict"], *stack)
+    assert len(findings) == 2
+    assert untold == []
 
 
 def test_roots_that_are_made_from_one_resource_are_one_before_they_are_there() -> None:

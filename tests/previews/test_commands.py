@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from previews import __main__ as commands
 from previews import engine
 from previews.__main__ import app
 from previews.comment import marker
@@ -81,6 +83,63 @@ def test_policy_has_the_findings_alone(pulumi: FakePulumi) -> None:
     ]
     assert shown[-1] == "prod: refused by the policy pack, 1 finding to be mended; 7 to create."
     assert not [line for line in shown if line.startswith("create")]
+
+
+@pytest.fixture
+def stood_in(pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """In place of the stand-in for AWS: which stacks it was asked for."""
+    asked: list[str] = []
+    project = tmp_path / "project"
+    (project / "Pulumi.prod.yaml").write_text("config:\n  istio-mesh:aws: {account: '1'}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("PULUMI_ACCESS_TOKEN", "PULUMI_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    @contextmanager
+    def rehearsed(stack: str, *, pack: Path) -> Iterator[engine.Target]:
+        asked.append(stack)
+        yield engine.Target(stack, {"PATH": str(pulumi.folder)}, project, pack)
+
+    monkeypatch.setattr(commands, "rehearsed", rehearsed)
+    return asked
+
+
+NOT_LOOKED_AT = "What is deployed was not looked at."
+
+
+@pytest.mark.parametrize("command", ["show", "policy"])
+def test_where_no_backend_is_known_a_person_gets_the_stand_in_and_is_told(
+    pulumi: FakePulumi, stood_in: list[str], command: str
+) -> None:
+    pulumi.answers("changed")
+    last = _run(pulumi, command).stdout.splitlines()[-1]
+    assert stood_in == ["prod"]
+    assert last == (
+        "Rehearsed: prod on an account with nothing in it, by the stand-in for AWS (lab/aws). No backend is known here "
+        f"(PULUMI_BACKEND_URL, pulumi login). {NOT_LOOKED_AT}"
+    )
+
+
+def test_the_stand_in_can_be_asked_for_and_refused(
+    pulumi: FakePulumi, stood_in: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulumi.answers("refused", code=255)
+    assert NOT_LOOKED_AT not in _run(pulumi, "policy", "--deployed").stdout
+    assert stood_in == []
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
+    assert NOT_LOOKED_AT not in _run(pulumi, "policy").stdout
+    assert stood_in == []
+    result = _run(pulumi, "policy", "--rehearsed")
+    assert stood_in == ["prod"]
+    assert NOT_LOOKED_AT in result.stdout
+    assert "No backend" not in result.stdout
+    assert result.exit_code == 3
+
+
+def test_a_pull_request_never_gets_the_stand_in(pulumi: FakePulumi, stood_in: list[str]) -> None:
+    pulumi.answers("changed")
+    assert _run(pulumi, "report").exit_code == 0
+    assert stood_in == []
 
 
 def test_a_report_is_the_summary_and_the_comment(pulumi: FakePulumi, github: FakeGitHub, tmp_path: Path) -> None:

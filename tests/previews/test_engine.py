@@ -14,7 +14,7 @@ from previews.clusters import Unreached
 from previews.engine import Target
 from previews.errors import PreviewError
 from previews.report import Verdict
-from previews.surroundings import environment_of
+from previews.surroundings import environment_of, kept_nowhere, rehearsed
 from tests.previews.fake_pulumi import FakePulumi
 from tests.previews.recordings import PASSWORD
 
@@ -167,3 +167,54 @@ def test_any_other_stack_is_run_in_the_callers(tmp_path: Path) -> None:
     assert environment_of("prod", tmp_path, os.environ) is os.environ
     elsewhere = {"PULUMI_BACKEND_URL": "s3://states"}
     assert environment_of("local", tmp_path, elsewhere) is elsewhere
+
+
+def _of_aws(project: Path) -> Path:
+    (project / "Pulumi.prod.yaml").write_text("config:\n  istio-mesh:aws: {account: '1'}\n")
+    (project / "Pulumi.onprem.yaml").write_text("config:\n  istio-mesh:clusters: []\n")
+    return project
+
+
+def test_a_stack_of_aws_that_no_backend_is_known_of_is_kept_nowhere(tmp_path: Path) -> None:
+    project, alone = _of_aws(tmp_path), {"HOME": str(tmp_path)}
+    assert kept_nowhere("prod", project, alone)
+    assert not kept_nowhere("onprem", project, alone), "there is no stand-in for its clusters"
+    assert not kept_nowhere("absent", project, alone)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"PULUMI_BACKEND_URL": "s3://states"},
+        {"PULUMI_ACCESS_TOKEN": "pul-x"},
+        {"PULUMI_HOME": "{}/home"},
+        {"HOME": "{}"},
+    ],
+)
+def test_a_backend_or_a_login_is_where_it_is_kept(tmp_path: Path, known: dict[str, str]) -> None:
+    project = _of_aws(tmp_path)
+    for home in (tmp_path / "home", tmp_path / ".pulumi"):
+        home.mkdir()
+        (home / "credentials.json").write_text('{"current": "s3://states"}')
+    nowhere = {"HOME": "/nowhere"}
+    assert not kept_nowhere(
+        "prod", project, {**nowhere, **{key: value.format(tmp_path) for key, value in known.items()}}
+    )
+
+
+def test_who_has_logged_out_knows_of_no_backend(tmp_path: Path) -> None:
+    (tmp_path / ".pulumi").mkdir()
+    for text in ('{"current": ""}', "[]", "no JSON"):
+        (tmp_path / ".pulumi" / "credentials.json").write_text(text)
+        assert kept_nowhere("prod", _of_aws(tmp_path), {"HOME": str(tmp_path)})
+
+
+def test_only_a_stack_of_aws_is_rehearsed(tmp_path: Path) -> None:
+    project = _of_aws(tmp_path)
+    with (
+        pytest.raises(PreviewError, match=r"^Pulumi\.onprem\.yaml has no istio-mesh:aws"),
+        rehearsed("onprem", project=project),
+    ):
+        pass
+    with pytest.raises(PreviewError, match=r"^There is no Pulumi\.absent\.yaml"), rehearsed("absent", project=tmp_path):
+        pass

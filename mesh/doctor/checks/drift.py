@@ -130,7 +130,7 @@ def analysis(snapshot: Snapshot) -> Iterator[Finding]:
     """What Istio's own analysis says, but for what this program does on purpose."""
     told: set[str] = set()
     for name, said in snapshot.analysis.items():
-        command = snapshot.istioctl(name, "analyze", "-A", "--revision", snapshot.stack.mesh.revision)
+        command = snapshot.istioctl(name, "analyze", "-A", "--revision", snapshot.revision(name))
         if isinstance(said, Unseen):
             yield unseen(
                 "analysis-unseen",

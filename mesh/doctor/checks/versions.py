@@ -13,8 +13,8 @@ def versions(snapshot: Snapshot) -> Iterator[Finding]:
     for name, region in snapshot.answering.items():
         yield from _kubernetes(snapshot, region)
         for istiod in region.istiods:
-            wanted = snapshot.stack.mesh.istio_version
-            if istiod.revision != snapshot.stack.mesh.revision or istiod.metrics is None:
+            wanted = snapshot.istio_version(name)
+            if istiod.revision != snapshot.revision(name) or istiod.metrics is None:
                 continue
             if istiod.metrics.version not in ("", wanted):
                 yield fault(
@@ -48,7 +48,7 @@ def _end_of_life(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _kubernetes(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
-    istio = snapshot.stack.mesh.istio_version
+    istio = snapshot.istio_version(region.name)
     support, minor = support_of(istio), kubernetes_minor(region.kubernetes_version)
     said = snapshot.of_stack(region.name).kubernetes_version
     command = snapshot.kubectl(region.name, "version")
@@ -77,7 +77,7 @@ def _kubernetes(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
 
 def _proxies(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
     """One finding for each namespace: after an upgrade it is all of its pods."""
-    wanted = snapshot.stack.mesh.istio_version
+    wanted = snapshot.istio_version(region.name)
     said = snapshot.sync.get(snapshot.control_plane(region.name))
     behind: dict[tuple[str, str], list[str]] = {}
     for proxy in region.proxies:

@@ -22,7 +22,7 @@ def webhooks(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _missing(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
-    revision = snapshot.stack.mesh.revision
+    revision = snapshot.revision(region.name)
     if any(hook.kind == "mutating" and hook.revision == revision for hook in region.webhooks):
         return
     yield fault(

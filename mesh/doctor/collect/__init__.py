@@ -170,7 +170,9 @@ class _Rest:
 
     def _analyse(self, name: str) -> Any:
         assert self.tools is not None
-        return self.tools.analyse(name, [peer for peer in self.there if peer != name], self.stack.mesh.revision)
+        revision = self.stack.clusters[name].revision or self.stack.mesh.revision
+        said = self.tools.analyse(name, [peer for peer in self.there if peer != name], revision)
+        return said if isinstance(said, Unseen) else self.there[name].own(said)
 
     def _of_istiod(self, name: str, question: Callable[[str], T | Unseen]) -> T | Unseen:
         """One that hangs would keep istioctl until its end."""

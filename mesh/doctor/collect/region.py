@@ -9,12 +9,13 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote
 
+from components.config.objects import API_VERSIONS
 from mesh.doctor.collect import metrics, objects
 from mesh.doctor.collect.api import Api, Refused
 from mesh.doctor.collect.exposition import Samples, parse
 from mesh.doctor.collect.objects import SYSTEM
 from mesh.doctor.collect.within import Object, labels, mapping
-from mesh.doctor.facts import Istiod, Key, Proxy, Region
+from mesh.doctor.facts import Istiod, Key, Message, Proxy, Region
 
 LISTS = {
     "nodes": "/api/v1/nodes",
@@ -107,6 +108,29 @@ class Asked:
             # Not those who asked istiod itself for what it knows.
             lines = [line for line in log.splitlines() if "Unauthorized" in line and "debug request" not in line]
             self.refused[name] = tuple(lines[-5:])
+
+    def own(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """Those that are not of Istio objects of another region alone: istioctl reads the objects of every cluster in
+        sight into one heap, and does not say whose they are."""
+        kinds = {message.origin.partition(" ")[0] for message in messages} & API_VERSIONS.keys()
+        there = {kind: self._names(kind) for kind in kinds}
+
+        def has(message: Message) -> bool:
+            kind, _, name = message.origin.partition(" ")
+            known = there.get(kind)
+            return known is None or name in known
+
+        return tuple(message for message in messages if has(message))
+
+    def _names(self, kind: str) -> set[str] | None:
+        """`namespace/name` of each object of a kind of Istio's; None where they may not be listed."""
+        lower = kind.lower()
+        plural = f"{lower[:-1]}ies" if lower.endswith("y") else f"{lower}s"
+        try:
+            items = self.api.list(f"/apis/{API_VERSIONS[kind]}/{plural}")
+        except Refused:
+            return None
+        return {"/".join(objects.key_of(item)) for item in items}
 
     def facts(self, seconds: float) -> Region:
         """What it told as facts; `seconds` between the first look and the last."""

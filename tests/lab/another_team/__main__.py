@@ -15,10 +15,14 @@ import pulumi_kubernetes as kubernetes
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 """By which the file marks a secret."""
 
+LATER = "known once it is made"
+"""By which the file marks a value that is not known before the first of its resources is made."""
+
 config = pulumi.Config("another-team")
 listed: list[dict[str, Any]] = json.loads(Path(config.require("resources")).read_text())
 deployed = Path(config.require("deployed"))
 providers: dict[str, pulumi.ProviderResource] = {}
+made: list[pulumi.CustomResource] = []
 
 
 def provider_of(entry: dict[str, Any]) -> pulumi.ProviderResource:
@@ -34,8 +38,10 @@ def provider_of(entry: dict[str, Any]) -> pulumi.ProviderResource:
 
 
 def opened(value: Any) -> Any:
-    """The value, with secrets as outputs that are secret."""
+    """The value, with secrets as outputs that are secret, and what is known later as outputs of the first resource."""
     if isinstance(value, dict):
+        if LATER in value:
+            return made[0].id.apply(lambda _: value[LATER])
         if SIGNATURE in value:
             return pulumi.Output.secret(value["value"])
         return {key: opened(item) for key, item in value.items()}
@@ -44,4 +50,4 @@ def opened(value: Any) -> Any:
 
 for entry in listed:
     options = pulumi.ResourceOptions(provider=provider_of(entry), protect=entry.get("protect"))
-    pulumi.CustomResource(entry["type"], entry["name"], opened(entry["inputs"]), options)
+    made.append(pulumi.CustomResource(entry["type"], entry["name"], opened(entry["inputs"]), options))

@@ -93,7 +93,7 @@ class Pod:
 class Course:
     """Who answered when, in one load with the series of its answers.
 
-    :ivar buckets: of 100 ms each: good answers by region, and failures.
+    :ivar buckets: of 100 ms each: good answers by region and version, and failures.
     """
 
     started: datetime.datetime
@@ -101,7 +101,7 @@ class Course:
 
     @classmethod
     def of(cls, load: Load) -> Course:
-        return cls(datetime.datetime.fromisoformat(load.summary["started"]), load.summary["series"])
+        return cls(load.started, load.summary["series"])
 
     def answers(self, region: str) -> list[int]:
         """Good answers of a region, bucket by bucket."""

@@ -10,17 +10,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from lab.aws.place import ENDPOINT
+from lab.aws.rehearsal.account import AccountClient
+from lab.aws.rehearsal.engine import KEY, write_commands
 from previews.events import SECRET, SIGNATURE, read
 from previews.report import Reader, Report
 from tests.lab.support.commands import run
 from tests.lab.support.engine import Engine
 
 PROGRAM = Path(__file__).parents[1] / "another_team"
+RENDERING = Path(__file__).parents[1] / "rendering_team"
 PASSPHRASE = "another team"
+LATER = "known once it is made"
+"""Marks a value that `another_team` knows only once its first resource is made."""
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
 TABLES = ("test_aws", "test_kubernetes", "test_istio_access", "test_istio_traffic", "test_istio_proxies", "test_stack")
@@ -32,10 +39,11 @@ def up(engine: Engine, config: Path) -> Report:
     log = engine.scratch / f"judged-{config.stem}.jsonl"
     words = ["up", "--yes", "--stack", engine.stack, "--policy-pack", str(engine.root / "policies")]
     result = engine.pulumi(*words, "--event-log", str(log), "--config-file", str(config), check=False)
-    return _report(log, result.code, result.text)
+    return reported(log, result.code, result.text)
 
 
-def _report(log: Path, code: int, said: str) -> Report:
+def reported(log: Path, code: int, said: str) -> Report:
+    """What a run came to, by the events that it left."""
     reader = Reader("judged")
     if log.is_file():
         reader.add_all(read(log))
@@ -59,6 +67,26 @@ class BadChange:
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.policy}"
+
+
+def mandatory_topics(family: str) -> Iterator[str]:
+    """The topics of a family that have a mandatory policy: names of the pack's modules."""
+    pack = importlib.import_module("policies.pack")
+    for topic in pack.TOPICS:
+        name = topic.__name__.rpartition(".")[2]
+        if name.startswith(f"{family}_") and any(each.severity == "mandatory" for each in pack.policies_in(topic)):
+            yield name
+
+
+def of_the_mesh(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """An object that every policy passes, with changes, as `another_team` reads it."""
+    return listed([importlib.import_module("tests.policies.compliant").object_(name, changes)])[0]
+
+
+def of_aws(name: str, type_: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource of AWS that every policy passes, with changes, as `another_team` reads it."""
+    tests = importlib.import_module("tests.policies.compliant")
+    return {**listed([tests.aws(type_, changes)])[0], "name": name}
 
 
 def bad_changes(family: str) -> Iterator[BadChange]:
@@ -108,23 +136,38 @@ def _plain(value: Any) -> Any:
 class AnotherTeam:
     """A project of its own, in a backend of its own, judged by the same pack.
 
+    Resources of AWS are noted and not made, unless an account of the stand-in is given to make them in.
+
     :param folder: everything of it.
     :param env: with pulumi on PATH.
     :param pack: the pack's folder.
     :param charts: folder of Istio's charts, by their names.
+    :param account: the stand-in's.
+    :param program: the team's; by default one of the resources that it is told.
+    :param settings: of the program.
     """
 
-    def __init__(self, folder: Path, env: Mapping[str, str], pack: Path, charts: Path) -> None:
-        self.folder, self.pack, self.charts = folder, pack, charts
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        pack: Path,
+        charts: Path,
+        *,
+        account: AccountClient | None = None,
+        program: Path = PROGRAM,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.folder, self.pack, self.charts, self.settings = folder, pack, charts, settings
         self.noted, self.deployed = folder / "noted", folder / "deployed"
         for name in ("state", "bin", "program"):
             (folder / name).mkdir(parents=True)
-        plugin = folder / "bin" / "pulumi-resource-aws"
-        start = [sys.executable, "-P", "-u", str(Path(__file__).with_name("noting_provider.py")), version("pulumi-aws")]
-        plugin.write_text(f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n', encoding="utf-8")
-        plugin.chmod(0o755)
+        if account is None:
+            self._note(folder / "bin" / "pulumi-resource-aws")
+        else:
+            write_commands(folder / "bin")
         runtime = {"name": "python", "options": {"virtualenv": sys.prefix}}
-        project = {"name": "another-team", "main": str(PROGRAM), "runtime": runtime}
+        project = {"name": "another-team", "main": str(program), "runtime": runtime}
         (folder / "program" / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
         # A provider that only renders takes no kubeconfig, not even the environment's.
         self.env = {
@@ -134,19 +177,33 @@ class AnotherTeam:
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_DEBUG_COMMANDS": "true",
             "NOTED": str(self.noted),
+            **({"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, ENDPOINT: account.address} if account else {}),
         }
         self._pulumi("stack", "init", "judged")
 
-    def up(self, resources: Sequence[Mapping[str, Any]]) -> Report:
-        """`pulumi up` of these resources, with the pack."""
+    @staticmethod
+    def _note(plugin: Path) -> None:
+        start = [sys.executable, "-P", "-u", str(Path(__file__).with_name("noting_provider.py")), version("pulumi-aws")]
+        plugin.write_text(f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n', encoding="utf-8")
+        plugin.chmod(0o755)
+
+    def preview(self, resources: Sequence[Mapping[str, Any]]) -> Report:
+        """`pulumi preview` of these resources, with the pack."""
+        return self._judged(resources, "preview")
+
+    def up(self, resources: Sequence[Mapping[str, Any]] = ()) -> Report:
+        """`pulumi up` of these resources, or of the program's own, with the pack."""
+        return self._judged(resources, "up", "--yes")
+
+    def _judged(self, resources: Sequence[Mapping[str, Any]], *verb: str) -> Report:
         listed, log = self.folder / "resources.json", self.folder / "events.jsonl"
         listed.write_text(json.dumps([self._with_chart(each) for each in resources]), encoding="utf-8")
         log.unlink(missing_ok=True)
-        values = {"resources": str(listed), "deployed": str(self.deployed)}
+        values = {"resources": str(listed), "deployed": str(self.deployed), **self.settings}
         content = {"config": {f"another-team:{key}": value for key, value in values.items()}}
         (self.folder / "program" / "Pulumi.judged.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        words = ("up", "--yes", "--stack", "judged", "--policy-pack", str(self.pack), "--event-log", str(log))
-        return _report(log, *self._pulumi(*words, check=False))
+        words = (*verb, "--stack", "judged", "--policy-pack", str(self.pack), "--event-log", str(log))
+        return reported(log, *self._pulumi(*words, check=False))
 
     def _with_chart(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
         """A release whose chart is only named gets it from the lab's folder: the provider reads it."""

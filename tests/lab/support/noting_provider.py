@@ -42,9 +42,10 @@ class NotingProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def Create(self, request: Any, context: Any) -> Any:
-        if not request.preview:
-            with Path(os.environ["NOTED"]).open("a", encoding="utf-8") as noted:
-                noted.write(f"{request.urn}\n")
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=request.properties)
+        with Path(os.environ["NOTED"]).open("a", encoding="utf-8") as noted:
+            noted.write(f"{request.urn}\n")
         return provider_pb2.CreateResponse(id="noted", properties=request.properties)
 
     def Delete(self, request: Any, context: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
@@ -67,6 +68,10 @@ class Load:
     @property
     def regions(self) -> dict[str, int]:
         return dict(self.summary["regions"])
+
+    @property
+    def started(self) -> datetime.datetime:
+        return datetime.datetime.fromisoformat(self.summary["started"])
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -190,15 +195,18 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         extra: Sequence[str] = (),
         until_end: bool = False,
+        series: bool = False,
     ) -> Generator[Load]:
         """Sends ``rate`` requests a second for as long as the block lasts, at most five minutes.
 
         :param extra: options of the load generator in place of those five minutes.
+        :param series: keep who answered when, for a chart.
         :param until_end: wait for the load's own end instead of ending it with the block.
         """
         bounds = extra or ["--duration", f"{LONGEST}s"]
         stop = [] if until_end else ["--until-stdin-closes"]
-        words = ["load", "--url", url, "--rate", f"{rate:g}", *stop, *bounds, *_headers(headers)]
+        kept = ["--series"] if series else []
+        words = ["load", "--url", url, "--rate", f"{rate:g}", *stop, *bounds, *kept, *_headers(headers)]
         process = subprocess.Popen(
             self.kubectl.command(*self._exec(interactive=True), BINARY, *words),
             env=dict(self.kubectl.env),
@@ -229,9 +237,10 @@ class Caller:
 def loaded(
     callers: Iterable[tuple[Caller, str]], *, rate: float = 20, extra: Sequence[str] = ()
 ) -> Generator[list[Load]]:
-    """Several loads side by side: one from each caller to its URL, each as :meth:`Caller.load` sends it."""
+    """Several loads side by side: one from each caller to its URL, each as :meth:`Caller.load` sends it, with the
+    course of its answers."""
     with ExitStack() as stack:
-        yield [stack.enter_context(caller.load(url, rate=rate, extra=extra)) for caller, url in callers]
+        yield [stack.enter_context(caller.load(url, rate=rate, extra=extra, series=True)) for caller, url in callers]
 
 
 def _bounds(count: int, rate: float, spare: float) -> list[str]:

@@ -99,6 +99,21 @@ QUICK: tuple[Fault, ...] = (
         lambda lab: scaled(lab[USW2].kubectl, EXAM, "archive-service"),
         [Expected("service-endpoints", USW2, r"exam/archive-service has no pod in usw2 that is ready")],
     ),
+    Fault(
+        "a refused configuration",
+        making.refused_configuration,
+        [
+            Expected(
+                "proxy-rejects", USE1, r"The proxy of undeclared/frontend refused the listeners that istiod told it"
+            ),
+            Expected("analysis-ist0133", USE1, r"EnvoyFilter undeclared/nobody-has-this: .*"),
+        ],
+    ),
+    Fault(
+        "a host without a service",
+        making.route_to_nobody,
+        [Expected("analysis-ist0101", USE1, r"VirtualService undeclared/lost: Referenced .* not found: .*")],
+    ),
 )
 """Undone within seconds."""
 
@@ -172,22 +187,6 @@ STRICT: tuple[Fault, ...] = (
 """A healthy mesh, judged by a team that wants more: the numbers of each check, from real proxies."""
 
 LONG: tuple[Fault, ...] = (
-    # Both are told of the other region as well, where the object is not: istioctl does not say whose it is.
-    Fault(
-        "a refused configuration",
-        making.refused_configuration,
-        [
-            Expected(
-                "proxy-rejects", USE1, r"The proxy of undeclared/frontend refused the listeners that istiod told it"
-            ),
-            Expected("analysis-ist0133", USE1, r"EnvoyFilter undeclared/nobody-has-this: .*"),
-        ],
-    ),
-    Fault(
-        "a host without a service",
-        making.route_to_nobody,
-        [Expected("analysis-ist0101", USE1, r"VirtualService undeclared/lost: Referenced .* not found: .*")],
-    ),
     Fault(
         "no istiod",
         lambda lab: scaled(lab[USW2].kubectl, SYSTEM, "istiod-1-31"),
