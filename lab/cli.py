@@ -44,6 +44,10 @@ app = typer.Typer(
 console = Console(soft_wrap=True, highlight=False)
 complaints = Console(stderr=True, soft_wrap=True, highlight=False)
 
+HALF = "staging"
+"""The stack whose resources in AWS go through faults and kills with `rehearse --full`: what is made there is made and
+deleted often, and nothing protects it."""
+
 NOT_RUNNING = "No lab is running here: make up."
 
 
@@ -304,6 +308,8 @@ def rehearse(
                     run.preview(rows, stack, paths)
             if not deploy:
                 run.small(rows, full=full)
+            if full and not deploy and HALF in names:
+                run.half(rows, Stack.load(paths.root, HALF), paths, full=full)
         finally:
             rows.write(paths.evidence)
         if not rows.proven:

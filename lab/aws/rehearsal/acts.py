@@ -91,7 +91,7 @@ class Stage:
 
 def first(engine: Engine, account: AccountClient, number: str, rows: Rows) -> Stage:
     """Preview on nothing, `up`, and `up` again."""
-    name = engine.stack
+    name = engine.title
     engine.select()
     before = account.counts()
     with rows.row("A6", f"{name}: a preview on an account with nothing in it shows the whole graph") as figures:
@@ -114,7 +114,7 @@ def first(engine: Engine, account: AccountClient, number: str, rows: Rows) -> St
 def day_two(stage: Stage, changes: Sequence[DayTwo]) -> None:
     """Each change shows exactly the replaces and updates that it should, and does them."""
     for change in changes:
-        with stage.rows.row("A2", f"{stage.engine.stack}: day two: {change.title}") as figures:
+        with stage.rows.row("A2", f"{stage.engine.title}: day two: {change.title}") as figures:
             change.apply(stage.engine)
             equal("the preview", stage.engine.preview().by_type(), dict(change.expected))
             done = stage.engine.up()
@@ -132,7 +132,7 @@ def previewed(stage: Stage, changes: Sequence[DayTwo]) -> None:
     assert engine.config is not None
     before = engine.config.read_text(encoding="utf-8")
     for change in changes:
-        with stage.rows.row("A2", f"{engine.stack}: a preview on day two: {change.title}") as figures:
+        with stage.rows.row("A2", f"{engine.title}: a preview on day two: {change.title}") as figures:
             change.apply(engine)
             try:
                 shown = engine.preview()
@@ -151,7 +151,7 @@ def previewed(stage: Stage, changes: Sequence[DayTwo]) -> None:
 def gone(stage: Stage, kept: Mapping[str, int] = NOTHING) -> None:
     """`destroy` to nothing, counted in the account, and once more. kept: what stays, as the stack says."""
     with stage.rows.row(
-        "A5", f"{stage.engine.stack}: one `destroy` takes everything away, a second one finds nothing"
+        "A5", f"{stage.engine.title}: one `destroy` takes everything away, a second one finds nothing"
     ) as figures:
         before = stage.account.changes()
         done = stage.engine.destroy()
@@ -165,7 +165,7 @@ def troubles(stage: Stage, faults: Sequence[Trouble]) -> None:
     """Each fault fails an `up` with its reason; the next one brings everything to what it should be, and no more."""
     for fault in faults:
         with stage.rows.row(
-            "A1", f"{stage.engine.stack}: fault: {fault.title}; the next run ends in the right state"
+            "A1", f"{stage.engine.title}: fault: {fault.title}; the next run ends in the right state"
         ) as figures:
             fault.make(stage.account)
             try:
@@ -195,7 +195,7 @@ def kills(stage: Stage, verb: str, number: int) -> None:
     """The engine is killed at seeded points of `up` or `destroy`; the next run ends in the right state."""
     for point in points(stage.calls[verb], number, SEED + len(verb)):
         with stage.rows.row(
-            "A5", f"{stage.engine.stack}: the engine killed at call {point} of {stage.calls[verb]} of `{verb}`"
+            "A5", f"{stage.engine.title}: the engine killed at call {point} of {stage.calls[verb]} of `{verb}`"
         ) as figures:
             if verb == "destroy":
                 stage.engine.up()

@@ -91,6 +91,10 @@ class Engine:
         self._prefix = tuple(prefix)
         self._place = program
         self._runs = 0
+        self.title = stack
+        """What rows call it."""
+        self.targets: Sequence[str] = ()
+        """URNs of what previews and `up` are about; everything where it is empty."""
         (folder / "state").mkdir(parents=True, exist_ok=True)
         path = [*map(str, bins), os.environ.get("PATH", os.defpath)]
         self.environment = {
@@ -151,12 +155,15 @@ class Engine:
 
     def select(self) -> None:
         """Make the stack, or take the one that is there."""
-        # The salt of a new stack's secrets goes into the stack's own file beside the program, whatever file the engine
-        # is told of later: so the stack is made beside another project file of the same name.
-        beside = self.folder / "project"
-        beside.mkdir(exist_ok=True)
-        shutil.copyfile(self.program / "Pulumi.yaml", beside / "Pulumi.yaml")
-        self.run("stack", "select", "--create", self.stack, "--cwd", str(beside))
+        # Beside a copy of the project: the engine writes the salt of the passphrase into the stack's file there, which
+        # in the program's own folder is the committed one.
+        self._place = self.folder / "project"
+        self._place.mkdir(exist_ok=True)
+        shutil.copy(self.program / "Pulumi.yaml", self._place)
+        try:
+            self.run("stack", "select", "--create", self.stack)
+        finally:
+            self._place = self.program
 
     def preview(self) -> Changes:
         """What an `up` would do."""
@@ -173,16 +180,17 @@ class Engine:
     def _changes(self, verb: str, *options: str) -> Changes:
         log = self._log()
         started = time.monotonic()
-        self.run(verb, *self._options(log), *options)
+        self.run(verb, *self._options(log, verb), *options)
         return Changes(_steps(log), time.monotonic() - started)
 
     def _log(self) -> Path:
         self._runs += 1
         return self.folder / f"events-{self._runs}.json"
 
-    def _options(self, log: Path) -> list[str]:
+    def _options(self, log: Path, verb: str) -> list[str]:
         config = ["--config-file", str(self.config)] if self.config else []
-        return ["--stack", self.stack, "--event-log", str(log), *config]
+        targets = [word for urn in self.targets for word in ("--target", urn)] if verb != "destroy" else []
+        return ["--stack", self.stack, "--event-log", str(log), *config, *targets]
 
     def killed(self, verb: str, when: Callable[[], bool]) -> bool:
         """Begin an `up` or `destroy`, and kill the engine as soon as `when` says so.
@@ -190,7 +198,7 @@ class Engine:
         Returns:
             Whether it was killed; else it had ended before.
         """
-        process = self._start(verb, *self._options(self._log()), "--yes", "--skip-preview")
+        process = self._start(verb, *self._options(self._log(), verb), "--yes", "--skip-preview")
         while process.poll() is None:
             if when():
                 os.killpg(process.pid, signal.SIGKILL)

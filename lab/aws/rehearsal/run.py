@@ -20,6 +20,7 @@ from lab.aws.rehearsal.account import AccountClient, running
 from lab.aws.rehearsal.acts import DayTwo, Trouble
 from lab.aws.rehearsal.changes import day_two
 from lab.aws.rehearsal.engine import Engine, write_commands
+from lab.aws.rehearsal.half import api_servers, in_aws, nameless
 from lab.aws.rehearsal.lab_regions import at_work
 from lab.aws.rehearsal.rows import Rows, equal
 from lab.aws.rehearsal.runner import place
@@ -139,6 +140,24 @@ def preview(rows: Rows, stack: Stack, paths: Paths) -> None:
         equal("calls that change something in a preview", found.account.changes(), 0)
         aws = sum(count for kind, count in shown.by_type().items() if " aws:" in kind)
         figures.update(resources=len(shown.steps), of_aws=aws, seconds=round(shown.seconds, 1))
+
+
+def half(rows: Rows, stack: Stack, paths: Paths, *, full: bool) -> None:
+    """What a stack makes in AWS, through faults and kills; nothing is made in its clusters.
+
+    Raises:
+        LabError: Something was not as it should be; its row says what.
+    """
+    with of_stack(stack, paths, rows) as found, api_servers(found.account, found.engine.folder, stack.clusters()):
+        found.engine.title = f"{stack.name}, in AWS alone"
+        acts.edited(nameless)(found.engine)
+        found.engine.targets = in_aws(urn for _, urn in found.engine.preview().steps)
+        stage = acts.first(found.engine, found.account, stack.account, rows)
+        acts.gone(stage)
+        acts.troubles(stage, TROUBLES)
+        ups, destroys = KILLS_IN_FULL if full else KILLS
+        acts.kills(stage, "up", ups)
+        acts.kills(stage, "destroy", destroys)
 
 
 def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRuntime]) -> None:
