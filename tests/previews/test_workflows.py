@@ -155,6 +155,19 @@ def test_every_job_ends_by_itself() -> None:
         assert "timeout-minutes" in job or "uses" in job, f"{workflow}: {name}"
 
 
+def test_a_role_lasts_as_long_as_the_job_that_takes_it() -> None:
+    action = load(FOLDER / "actions" / "engine" / "action.yml")
+    usual = action["inputs"]["seconds"]["default"]
+    taken = {
+        name: (60 * job["timeout-minutes"], int(step["with"].get("seconds", usual)))
+        for _, name, job in jobs()
+        for step in job.get("steps", [])
+        if step.get("uses") == "./.github/actions/engine"
+    }
+    assert set(taken) == {"staging", "prod-preview", "prod", "preview", "drift"}
+    assert not {name: both for name, both in taken.items() if both[0] > both[1]}
+
+
 def test_what_is_deployed_and_previewed_is_judged() -> None:
     runs = [step["run"] for step in steps() if "pulumi up" in step.get("run", "")]
     assert len(runs) == 2
