@@ -216,6 +216,10 @@ class Engine:
         A backend of files is cut off in the middle of a file, where one of objects (S3) keeps the one before; that one
         is beside it. The engine begins nothing before it is written down, so that one knows of all that was begun.
         """
+        # What the backend notes of a file besides, which it reads without, and not at all where it is cut off.
+        for notes in (self.folder / "state" / ".pulumi").rglob("*.attrs"):
+            if not _whole(notes):
+                notes.unlink()
         for file in (self.folder / "state" / ".pulumi" / "stacks").glob(f"*/{self.stack}.json"):
             before = file.with_suffix(".json.bak")
             if not _whole(file) and before.exists():
