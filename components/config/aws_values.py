@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from components.config.faults import invalid
+from components.config.values import matching
 
 
 def _range(value: str) -> str:
@@ -59,17 +60,16 @@ def network(value: str) -> IPv4Network:
     return IPv4Network(value)
 
 
-def _account(value: str) -> str:
-    if not re.fullmatch(r"\d{12}", value):
-        raise invalid(
-            f"`{value}` is not an account's number",
-            "The provider could not refuse another account, and the stack might come into the wrong one",
-            'Write its twelve digits in quotes, as in `"111122223333"`',
-        )
-    return value
-
-
-AccountId = Annotated[str, AfterValidator(_account), Field(examples=['"111122223333"'])]
+AccountId = Annotated[
+    str,
+    matching(
+        re.compile(r"\d{12}"),
+        "an account's number",
+        "The provider could not refuse another account, and the stack might come into the wrong one",
+        'Write its twelve digits in quotes, as in `"111122223333"`',
+    ),
+    Field(examples=['"111122223333"']),
+]
 """Number of an AWS account: twelve digits, in quotes."""
 
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):(role|user)/[\w+=,.@/-]+")
@@ -77,54 +77,52 @@ _POLICY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+")
 _AUTHORITY = re.compile(r"arn:aws[a-z-]*:acm-pca:([a-z0-9-]+):(\d{12}):certificate-authority/[0-9a-f-]{36}")
 
 
-def _principal(value: str) -> str:
+def _no_session(value: str) -> str:
     if ":sts:" in value or ":assumed-role/" in value:
         raise invalid(
             f"`{value}` is a session",
             "EKS knows roles and users, and would refuse everybody of that role",
             "Write the role that the session is of, as in `arn:aws:iam::111122223333:role/deployer`",
         )
-    if not _PRINCIPAL.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not the ARN of a role or user",
-            "EKS would refuse the access entry",
-            "Write it as in `arn:aws:iam::111122223333:role/deployer`",
-        )
     return value
 
 
-Principal = Annotated[str, AfterValidator(_principal), Field(examples=["arn:aws:iam::111122223333:role/deployer"])]
+Principal = Annotated[
+    str,
+    AfterValidator(_no_session),
+    matching(
+        _PRINCIPAL,
+        "the ARN of a role or user",
+        "EKS would refuse the access entry",
+        "Write it as in `arn:aws:iam::111122223333:role/deployer`",
+    ),
+    Field(examples=["arn:aws:iam::111122223333:role/deployer"]),
+]
 """ARN of an IAM role or user."""
 
 
-def _policy(value: str) -> str:
-    if not _POLICY.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not the ARN of a policy",
-            "IAM would refuse every role",
-            "Write it as in `arn:aws:iam::111122223333:policy/boundary`",
-        )
-    return value
-
-
-PolicyArn = Annotated[str, AfterValidator(_policy), Field(examples=["arn:aws:iam::111122223333:policy/boundary"])]
+PolicyArn = Annotated[
+    str,
+    matching(
+        _POLICY,
+        "the ARN of a policy",
+        "IAM would refuse every role",
+        "Write it as in `arn:aws:iam::111122223333:policy/boundary`",
+    ),
+    Field(examples=["arn:aws:iam::111122223333:policy/boundary"]),
+]
 """ARN of an IAM policy."""
-
-
-def _authority(value: str) -> str:
-    if not _AUTHORITY.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not the ARN of a private certificate authority",
-            "Nothing could sign the intermediates",
-            "Write it as in `arn:aws:acm-pca:us-east-1:111122223333:certificate-authority/"
-            "11111111-2222-3333-4444-555555555555`",
-        )
-    return value
 
 
 AuthorityArn = Annotated[
     str,
-    AfterValidator(_authority),
+    matching(
+        _AUTHORITY,
+        "the ARN of a private certificate authority",
+        "Nothing could sign the intermediates",
+        "Write it as in `arn:aws:acm-pca:us-east-1:111122223333:certificate-authority/"
+        "11111111-2222-3333-4444-555555555555`",
+    ),
     Field(
         examples=["arn:aws:acm-pca:us-east-1:111122223333:certificate-authority/11111111-2222-3333-4444-555555555555"]
     ),

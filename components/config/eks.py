@@ -14,7 +14,7 @@ from components.config.faults import Fault, invalid
 from components.config.model import Model, exactly_one
 from components.config.names import Labels
 from components.config.support import DEFAULT_EKS, EKS_SUPPORTED, eks_support_of
-from components.config.values import DnsLabel
+from components.config.values import DnsLabel, matching
 
 ZONES_MINIMUM = 2
 """Zones that EKS asks for (Amazon EKS networking requirements)."""
@@ -33,17 +33,11 @@ def _version(value: str) -> str:
     return value
 
 
-def _instance_type(value: str) -> str:
-    if not _INSTANCE_TYPE.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not an instance type",
-            "No node would start",
-            "Write family and size, as in `m7g.large`",
-        )
-    return value
-
-
-InstanceType = Annotated[str, AfterValidator(_instance_type), Field(examples=["m7g.large"])]
+InstanceType = Annotated[
+    str,
+    matching(_INSTANCE_TYPE, "an instance type", "No node would start", "Write family and size, as in `m7g.large`"),
+    Field(examples=["m7g.large"]),
+]
 """An EC2 instance type, as in `m7g.large`."""
 
 
@@ -56,17 +50,16 @@ def is_graviton(instance_type: str) -> bool:
     return found is not None and ("g" in found[3].split("-")[0] or found[1] + found[2] == "a1")
 
 
-def _addon_version(value: str) -> str:
-    if not _ADDON_VERSION.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not an add-on's version",
-            "EKS would refuse it",
-            "Write it as `aws eks describe-addon-versions` does, as in `v1.13.2-eksbuild.1`",
-        )
-    return value
-
-
-AddonVersion = Annotated[str, AfterValidator(_addon_version), Field(examples=["v1.13.2-eksbuild.1"])]
+AddonVersion = Annotated[
+    str,
+    matching(
+        _ADDON_VERSION,
+        "an add-on's version",
+        "EKS would refuse it",
+        "Write it as `aws eks describe-addon-versions` does, as in `v1.13.2-eksbuild.1`",
+    ),
+    Field(examples=["v1.13.2-eksbuild.1"]),
+]
 """Version of an EKS add-on, as in `v1.13.2-eksbuild.1`."""
 
 

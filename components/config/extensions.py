@@ -13,7 +13,7 @@ from components.config.faults import Fault, invalid
 from components.config.model import Model
 from components.config.names import ServiceName
 from components.config.ports import HTTP_PROTOCOLS
-from components.config.values import ByteSize, DnsLabel, Duration
+from components.config.values import ByteSize, DnsLabel, Duration, matching
 
 MOST_REQUESTS = 2**32 - 1
 """Of a token bucket (Envoy: uint32)."""
@@ -79,17 +79,15 @@ BUFFERED = HTTP_PROTOCOLS - {"grpc", "grpc-web"}
 """Protocols whose requests end before they are answered, and can be held back until their size is known."""
 
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-def _sha256(value: str) -> str:
-    if not _SHA256.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not a SHA-256 sum",
-            "No file has it, and every proxy would refuse the extension",
-            "Write the 64 lower-case digits that `sha256sum` prints",
-        )
-    return value
+_Sha256 = Annotated[
+    str,
+    matching(
+        re.compile(r"[0-9a-f]{64}"),
+        "a SHA-256 sum",
+        "No file has it, and every proxy would refuse the extension",
+        "Write the 64 lower-case digits that `sha256sum` prints",
+    ),
+]
 
 
 def _url(value: str) -> str:
@@ -115,7 +113,7 @@ class WasmConfig(Model):
     url: Annotated[str, AfterValidator(_url), Field(examples=["oci://registry.example.com/exam-integrity:1.0"])]
     """The module: an OCI image, or a file by https, http or file (a path in the proxy's own image)."""
 
-    sha256: Annotated[str, AfterValidator(_sha256)] | None = None
+    sha256: _Sha256 | None = None
     """Sum of the module; needed unless `url` has a digest. What has another sum is not run."""
 
     services: Annotated[tuple[ServiceName, ...], Field(min_length=1, examples=[["exam/exam-service"]])]

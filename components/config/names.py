@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from components.config.faults import invalid
-from components.config.values import DnsLabel
+from components.config.values import DnsLabel, matching
 from components.naming import DNS_LABEL_LIMIT
 
 CLUSTER_DOMAIN = "cluster.local"
@@ -66,17 +66,15 @@ VersionName = DnsLabel
 given, the value of the pods' label `version`."""
 
 
-def _header(value: str) -> str:
-    if not _HEADER.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not a header's name in lower case",
-            "Proxies compare names in lower case (RFC 9113, 8.2): it would never match",
-            "Write it as in `user-type`",
-        )
-    return value
-
-
-HeaderName = Annotated[str, AfterValidator(_header)]
+HeaderName = Annotated[
+    str,
+    matching(
+        _HEADER,
+        "a header's name in lower case",
+        "Proxies compare names in lower case (RFC 9113, 8.2): it would never match",
+        "Write it as in `user-type`",
+    ),
+]
 """Name of a header, in lower case."""
 
 

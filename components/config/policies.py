@@ -22,10 +22,9 @@ from components.config.defaults import (
 )
 from components.config.faults import Fault, invalid
 from components.config.model import Model
-from components.config.values import Duration, Port, Written, shown
+from components.config.values import Duration, Port, Written, matching, shown
 from components.config.workload import Percent
 
-_POLICY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 # What Pulumi makes of a day without quotes, beside the day itself.
 _ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(T00:00:00Z| 00:00:00 \+0000 UTC)?")
 
@@ -60,14 +59,12 @@ class Day(Written):
         return self.date.isoformat()
 
 
-def _policy(value: str) -> str:
-    if not _POLICY.fullmatch(value):
-        raise invalid(
-            f"`{value}` is not a policy's id",
-            "It would exempt from nothing",
-            "Take it from the message or from docs/policies.md, as in `istio-mtls-strict`",
-        )
-    return value
+_POLICY_ID = matching(
+    re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+"),
+    "a policy's id",
+    "It would exempt from nothing",
+    "Take it from the message or from docs/policies.md, as in `istio-mtls-strict`",
+)
 
 
 def _resource(value: str) -> str:
@@ -83,7 +80,7 @@ def _resource(value: str) -> str:
 class ExemptionConfig(Model):
     """Resources that one policy does not refuse until a day, and why. After it they are refused again."""
 
-    policy: Annotated[str, AfterValidator(_policy), Field(examples=["istio-mtls-strict"])]
+    policy: Annotated[str, _POLICY_ID, Field(examples=["istio-mtls-strict"])]
     """Id of the policy, as its message and docs/policies.md have it."""
 
     resource: Annotated[str, AfterValidator(_resource), Field(examples=["use1-security-exam-permissive-*"])]

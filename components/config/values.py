@@ -242,6 +242,17 @@ class ByteSize(Written):
 _BYTES = re.compile(r"(\d+)(k|Ki|M|Mi|G|Gi)")
 
 
+def matching(pattern: re.Pattern[str], what: str, consequence: str, cure: str) -> AfterValidator:
+    """The check of a text that a pattern has to match whole. `what` it then is, as in `the ARN of a policy`."""
+
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise invalid(f"`{value}` is not {what}", consequence, cure)
+        return value
+
+    return AfterValidator(check)
+
+
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
