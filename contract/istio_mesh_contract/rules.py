@@ -4,7 +4,7 @@ the platform's stack would need.
 
 from collections.abc import Collection
 
-from istio_mesh_contract.model import EVERYBODY, ClusterOutputs, GatewayOutputs, MeshOutputs
+from istio_mesh_contract.model import EVERYBODY, ClusterOutputs, GatewayOutputs, MeshOutputs, ServiceOutputs
 from istio_mesh_contract.problems import near, refused
 
 SYSTEM = "istio-system"
@@ -92,18 +92,25 @@ def principal(trust_domain: str, namespace: str, account: str) -> str:
     return f"{trust_domain}/ns/{namespace}/sa/{account}"
 
 
-def caller_of(outputs: MeshOutputs, caller: str, namespace: str, source: str) -> str:
-    """Who a service of the platform is, where it may call services in a namespace. Raises ContractError."""
-    service = outputs.services.get(caller)
+def _service(outputs: MeshOutputs, name: str, where: str, source: str, consequence: str) -> ServiceOutputs:
+    """A service of the platform; the caller has looked for it in its own namespaces. Raises ContractError."""
+    service = outputs.services.get(name)
     if service is None:
         raise refused(
-            f"caller `{caller}`",
+            where,
             f"it is neither in a namespace of this program nor a service of `{source}`",
-            "Its identity is not known, and whoever takes the name would be let in",
-            near(caller, outputs.services)
+            consequence,
+            near(name, outputs.services)
             if outputs.services
             else "Name one of this program: its namespace is made by `mesh.namespace` first",
         )
+    return service
+
+
+def caller_of(outputs: MeshOutputs, caller: str, namespace: str, source: str) -> str:
+    """Who a service of the platform is, where it may call services in a namespace. Raises ContractError."""
+    consequence = "Its identity is not known, and whoever takes the name would be let in"
+    service = _service(outputs, caller, f"caller `{caller}`", source, consequence)
     if namespace not in service.calls_out:
         raise refused(
             f"caller `{caller}`",
@@ -117,16 +124,7 @@ def caller_of(outputs: MeshOutputs, caller: str, namespace: str, source: str) ->
 
 def check_callee(outputs: MeshOutputs, callee: str, namespace: str, source: str) -> None:
     """Whether the platform lets a namespace call one of its services. Raises ContractError."""
-    service = outputs.services.get(callee)
-    if service is None:
-        raise refused(
-            f"callee `{callee}`",
-            f"it is neither in a namespace of this program nor a service of `{source}`",
-            "Nothing could be allowed there",
-            near(callee, outputs.services)
-            if outputs.services
-            else "Name one of this program: its namespace is made by `mesh.namespace` first",
-        )
+    service = _service(outputs, callee, f"callee `{callee}`", source, "Nothing could be allowed there")
     if namespace not in service.offered_to:
         raise refused(
             f"callee `{callee}`",
