@@ -8,6 +8,9 @@ PROJECT = "istio-mesh"
 PART_OF = "app.kubernetes.io/part-of"
 """Label by which this project knows what it made."""
 
+PROXY_CONTAINER = "istio-proxy"
+"""The proxy's container in every pod that has one: sidecars, native ones among them, and gateways."""
+
 DNS_LABEL_LIMIT = 63
 """Names of namespaces, Services and values of labels (RFC 1123)."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from components.clusters.api import Connection, listed
 from components.config.upgrade import DEFAULT_TAG, GUIDE, NEXT_TAG, revision_of
+from components.naming import PROXY_CONTAINER
 
 WHERE = "istio-mesh:mesh.upgrade"
 """What in a stack file decides it."""
@@ -12,7 +13,6 @@ WHERE = "istio-mesh:mesh.upgrade"
 SHOWN = 5
 """Pods or namespaces that a refusal names; the rest it counts."""
 
-_PROXY = "istio-proxy"
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -86,7 +86,7 @@ def proxies_of(pods: Iterable[Mapping[str, Any]], revisions: Sequence[str]) -> I
         containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
         if (
             metadata.get("annotations", {}).get("istio.io/rev") in revisions
-            and any(container["name"] == _PROXY for container in containers)
+            and any(container["name"] == PROXY_CONTAINER for container in containers)
             and "deletionTimestamp" not in metadata
             and pod.get("status", {}).get("phase") not in _ENDED
         ):

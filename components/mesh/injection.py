@@ -9,6 +9,7 @@ from components.clusters.api import Unreachable, connect
 from components.clusters.cluster import Access
 from components.config.kubeconfig import KubeconfigError
 from components.dynamic import Properties, Provider
+from components.naming import PROXY_CONTAINER
 
 PATIENCE = 180.0
 """Seconds for the first answer: istiod reads the new cluster and gives its webhooks a certificate."""
@@ -59,7 +60,7 @@ def _missing(props: Properties) -> str | None:
         return problem.what
     spec = pod["spec"]
     containers = [*spec["containers"], *spec.get("initContainers", [])]
-    if any(container["name"] == "istio-proxy" for container in containers):
+    if any(container["name"] == PROXY_CONTAINER for container in containers):
         return None
     return "the pod was admitted without a proxy"
 

@@ -7,6 +7,7 @@ asked for, and what is told there is read by whoever reaches the pod.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.naming import PROXY_CONTAINER
 from components.observability.metrics import CLUSTER, METRICS
 
 INTERVAL = "15s"
@@ -41,7 +42,7 @@ def scrape_configs(cluster: str) -> list[dict[str, Any]]:
             port=PROXY_PORT,
             path="/stats/prometheus",
             keep=(),
-            container="istio-proxy",
+            container=PROXY_CONTAINER,
         ),
     ]
 

@@ -17,9 +17,7 @@ from cryptography.exceptions import InvalidSignature
 
 from components.clusters.api import Connection, Missing, listed
 from components.clusters.execution import NotRun, execute
-
-CONTAINER = "istio-proxy"
-"""Of sidecars, native ones among them, and of gateways."""
+from components.naming import PROXY_CONTAINER
 
 _COMMAND = ("pilot-agent", "request", "GET", "config_dump?resource=dynamic_active_secrets")
 _OWN, _ROOTS = "default", "ROOTCA"
@@ -105,7 +103,7 @@ def _running(connection: Connection) -> Iterator[tuple[str, str]]:
     for pod in listed(connection, "/api/v1/pods"):
         metadata, status = pod["metadata"], pod.get("status", {})
         states = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
-        runs = any(state["name"] == CONTAINER and "running" in state.get("state", {}) for state in states)
+        runs = any(state["name"] == PROXY_CONTAINER and "running" in state.get("state", {}) for state in states)
         if runs and "deletionTimestamp" not in metadata:
             yield metadata["namespace"], metadata["name"]
 
@@ -115,7 +113,7 @@ def _read(connection: Connection, namespace: str, pod: str) -> Proxy | None:
     name, reason = f"{namespace}/{pod}", ""
     for _ in range(_ATTEMPTS):
         try:
-            chain, roots = parse_secrets(execute(connection, namespace, pod, CONTAINER, _COMMAND))
+            chain, roots = parse_secrets(execute(connection, namespace, pod, PROXY_CONTAINER, _COMMAND))
             return Proxy(name, chain, roots)
         except NotRun as problem:
             reason = str(problem)

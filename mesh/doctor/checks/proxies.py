@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from components.naming import PROXY_CONTAINER
 from mesh.doctor.facts import Proxy, Region, Snapshot, Sync, Unseen
 from mesh.doctor.findings import Finding, fault, unseen, warning
 
@@ -89,7 +90,7 @@ def _status(snapshot: Snapshot, region: Region, proxy: Proxy) -> str:
 
 
 def _log(snapshot: Snapshot, region: Region, proxy: Proxy) -> str:
-    words = ("logs", "-n", proxy.namespace, proxy.pod, "-c", "istio-proxy", "--tail=50")
+    words = ("logs", "-n", proxy.namespace, proxy.pod, "-c", PROXY_CONTAINER, "--tail=50")
     return snapshot.kubectl(region.name, *words)
 
 

@@ -10,13 +10,12 @@ from cryptography import x509
 
 from components.config.names import host_of
 from components.config.values import Quantity
+from components.naming import PROXY_CONTAINER
 from mesh.doctor.collect import within
 from mesh.doctor.collect.within import Object, listed, mapping
 from mesh.doctor.facts import Certificates, Gateway, Key, Node, Proxy, Rule, Scope, Service, Webhook
 
 SYSTEM = "istio-system"
-PROXY = "istio-proxy"
-"""The container of the proxy, in sidecars and gateways alike."""
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _LIFETIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
@@ -51,7 +50,7 @@ def containers(pod: Object) -> list[Object]:
 
 def proxy_container(pod: Object) -> Object | None:
     """That of its proxy, if it has one."""
-    return next((container for container in containers(pod) if container["name"] == PROXY), None)
+    return next((container for container in containers(pod) if container["name"] == PROXY_CONTAINER), None)
 
 
 def memory_limit(container: Object) -> float | None:
@@ -94,7 +93,7 @@ def proxies(pods: Sequence[Object]) -> Iterator[Proxy]:
         namespace, name = key_of(pod)
         labels = within.labels(pod)
         # A gateway's own container is the proxy; a sidecar stands beside others.
-        gateway = len(pod["spec"]["containers"]) == 1 and pod["spec"]["containers"][0]["name"] == PROXY
+        gateway = len(pod["spec"]["containers"]) == 1 and pod["spec"]["containers"][0]["name"] == PROXY_CONTAINER
         service = labels.get("service.istio.io/canonical-name") or labels.get("app") or name
         yield Proxy(
             pod=name,
@@ -116,7 +115,7 @@ def _killed(pod: Object) -> datetime | None:
     for state in [*listed(status, "containerStatuses"), *listed(status, "initContainerStatuses")]:
         for which in ("state", "lastState"):
             ended = mapping(state, which, "terminated")
-            if state["name"] == PROXY and ended.get("reason") == "OOMKilled":
+            if state["name"] == PROXY_CONTAINER and ended.get("reason") == "OOMKilled":
                 return moment(ended["finishedAt"])
     return None
 

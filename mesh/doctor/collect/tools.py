@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from components.naming import PROXY_CONTAINER
 from mesh.doctor.collect.within import listed, mapping
 from mesh.doctor.facts import Message, Sync, Unseen, Way
 
@@ -94,7 +95,7 @@ class Tools:
         """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has."""
         url = f"http://{address}:{STATUS_PORT}/healthz/ready"
         wait = ["pilot-agent", "wait", "--url", url, "--timeoutSeconds", "2", "--requestTimeoutMillis", "1500"]
-        words = ["exec", "-n", namespace, pod, "-c", "istio-proxy", "--", *wait, "--periodMillis", "100"]
+        words = ["exec", "-n", namespace, pod, "-c", PROXY_CONTAINER, "--", *wait, "--periodMillis", "100"]
         done = self._run(["kubectl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
             return done
