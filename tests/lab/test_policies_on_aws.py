@@ -15,7 +15,7 @@ import pytest
 
 from lab import tools
 from lab.aws.rehearsal.account import running
-from lab.aws.rehearsal.empty_account import PACE
+from lab.aws.rehearsal.scene import SPEED
 from lab.paths import Paths
 from policies.package import package
 from previews.report import Verdict
@@ -109,7 +109,7 @@ def test_bad_resources_of_aws_are_refused(paths: Paths, tmp_path: Path, record: 
     assert sorted(bad.topic for bad in BAD) == sorted(mandatory_topics("aws"))
     tools.ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"]).link(tmp_path / "tools", tmp_path / "home")
     env = {**os.environ, "PATH": f"{tmp_path / 'tools'}:{os.environ['PATH']}", "PULUMI_HOME": str(tmp_path / "home")}
-    with running(tmp_path, account=ACCOUNT, pace=PACE) as account:
+    with running(tmp_path, account=ACCOUNT, pace=SPEED) as account:
         team = AnotherTeam(tmp_path / "team", env, _unpacked(tmp_path), paths.charts, account=account)
         passed = team.preview([of_aws(bad.topic, bad.type, bad.needed) for bad in BAD])
         assert passed.verdict is Verdict.PASSED, (passed.mandatory, passed.errors, passed.reason)

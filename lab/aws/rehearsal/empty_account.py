@@ -15,14 +15,11 @@ from typing import Any, cast
 
 import yaml
 
-from lab import tools
 from lab.aws.rehearsal import overlay
-from lab.aws.rehearsal.account import AccountClient, running
-from lab.aws.rehearsal.engine import Engine, write_commands
+from lab.aws.rehearsal.account import AccountClient
+from lab.aws.rehearsal.engine import Engine
+from lab.aws.rehearsal.scene import scene
 from lab.aws.rehearsal.stacks import Stack
-
-PACE = 0.003
-"""Seconds here for a second of AWS; a preview waits for nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +60,9 @@ def empty_account(stack: Stack, project: Path) -> Generator[EmptyAccount]:
         config = folder / f"Pulumi.{stack.name}.yaml"
         whole = Stack(stack.name, unsealed(stack.values))
         config.write_text(yaml.safe_dump({"config": dict(whole.values)}, sort_keys=False), encoding="utf-8")
-        tools.ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"]).link(folder / "bin", folder / "home")
-        bins = [write_commands(folder / "commands"), folder / "bin"]
-        with running(folder, account=stack.account, pace=PACE) as account:
-            engine = Engine(
-                project, folder, stack=stack.name, bins=bins, address=account.address, pace=PACE, config=config
-            )
-            whole.prepare(account)
-            account.clear()
-            engine.select()
-            whole.complete(engine)
-            yield EmptyAccount(stack.name, engine, account, config)
+        with scene(project, stack=stack.name, number=stack.account, config=config, folder=folder) as found:
+            found.set_up(whole)
+            yield EmptyAccount(stack.name, found.engine, found.account, config)
 
 
 def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:

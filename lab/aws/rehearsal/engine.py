@@ -89,7 +89,6 @@ class Engine:
     ) -> None:
         self.program, self.folder, self.stack, self.config = program, folder, stack, config
         self._prefix = tuple(prefix)
-        self._place = program
         self._runs = 0
         self.title = stack
         """What rows call it."""
@@ -144,7 +143,7 @@ class Engine:
     def _start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*self._prefix, "pulumi", "--non-interactive", *words],
-            cwd=self._place,
+            cwd=self.program,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -157,13 +156,10 @@ class Engine:
         """Make the stack, or take the one that is there."""
         # Beside a copy of the project: the engine writes the salt of the passphrase into the stack's file there, which
         # in the program's own folder is the committed one.
-        self._place = self.folder / "project"
-        self._place.mkdir(exist_ok=True)
-        shutil.copy(self.program / "Pulumi.yaml", self._place)
-        try:
-            self.run("stack", "select", "--create", self.stack)
-        finally:
-            self._place = self.program
+        beside = self.folder / "project"
+        beside.mkdir(exist_ok=True)
+        shutil.copy(self.program / "Pulumi.yaml", beside)
+        self.run("stack", "select", "--create", self.stack, "--cwd", str(beside))
 
     def preview(self) -> Changes:
         """What an `up` would do."""

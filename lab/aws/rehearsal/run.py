@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from lab import tools
-from lab.aws.place import ENDPOINT, PACE
 from lab.aws.rehearsal import acts, clusters
-from lab.aws.rehearsal.account import AccountClient, running
-from lab.aws.rehearsal.acts import DayTwo, Trouble
+from lab.aws.rehearsal.acts import DayTwo, Stage, Trouble
 from lab.aws.rehearsal.changes import day_two
-from lab.aws.rehearsal.engine import Engine, write_commands
+from lab.aws.rehearsal.engine import Engine
 from lab.aws.rehearsal.half import api_servers, in_aws, nameless
 from lab.aws.rehearsal.lab_regions import at_work
 from lab.aws.rehearsal.rows import Rows, equal
 from lab.aws.rehearsal.runner import place
+from lab.aws.rehearsal.scene import Scene, looked_into, scene
 from lab.aws.rehearsal.stacks import Stack
 from lab.aws.rehearsal.ways import runner_address
 from lab.aws.rehearsal.whole import Whole, kept, unprotected
@@ -35,45 +32,8 @@ SMALL = Path(__file__).parents[1] / "small"
 """A program of AWS's resources alone, which needs no lab."""
 
 SMALL_ACCOUNT = "111122223333"
-SPEED = 0.003
-"""Seconds here for a second of AWS: a cluster is ready after two."""
-
 KILLS, KILLS_IN_FULL = (2, 1), (10, 5)
 """At how many points of `up` and of `destroy` the engine is killed."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """An account, an engine on it, and where rows go."""
-
-    engine: Engine
-    account: AccountClient
-    rows: Rows
-
-
-@contextmanager
-def scene(
-    program: Path,
-    *,
-    stack: str,
-    number: str,
-    config: Path,
-    folder: Path,
-    rows: Rows,
-    host: str = "127.0.0.1",
-    prefix: Sequence[str] = (),
-) -> Generator[Scene]:
-    """A new account and the engine on a stack in it, for as long as the block lasts."""
-    toolset = tools.ensure(["pulumi", "kubectl", "istioctl", "pulumi-kubernetes"])
-    toolset.link(folder / "bin", folder / "home")
-    commands = write_commands(folder / "commands")
-    with running(folder, account=number, pace=SPEED, host=host) as account:
-        # Recovery looks into the account from this process, by the provider's own code.
-        os.environ[ENDPOINT], os.environ[PACE] = account.address, str(SPEED)
-        bins = [commands, folder / "bin"]
-        where = {"address": account.address, "pace": SPEED, "config": config, "prefix": prefix}
-        engine = Engine(program, folder, stack=stack, bins=bins, **where)
-        yield Scene(engine, account, rows)
 
 
 def small(rows: Rows, *, full: bool) -> None:
@@ -89,26 +49,23 @@ def small(rows: Rows, *, full: bool) -> None:
         _use_this_python(program)
         config = folder / "Pulumi.small.yaml"
         config.write_text("config: {}\n", encoding="utf-8")
-        with scene(program, stack="small", number=SMALL_ACCOUNT, config=config, folder=folder, rows=rows) as found:
+        with (
+            scene(program, stack="small", number=SMALL_ACCOUNT, config=config, folder=folder) as found,
+            looked_into(found.account),
+        ):
             stage = acts.first(found.engine, found.account, SMALL_ACCOUNT, rows)
             acts.day_two(stage, small_changes())
             acts.gone(stage)
-            acts.troubles(stage, TROUBLES)
-            ups, destroys = KILLS_IN_FULL if full else KILLS
-            acts.kills(stage, "up", ups)
-            acts.kills(stage, "destroy", destroys)
+            _through_trouble(stage, full=full)
 
 
 @contextmanager
-def of_stack(
-    stack: Stack, paths: Paths, rows: Rows, *, host: str = "127.0.0.1", prefix: Sequence[str] = ()
-) -> Generator[Scene]:
+def of_stack(stack: Stack, paths: Paths, *, host: str = "127.0.0.1", prefix: Sequence[str] = ()) -> Generator[Scene]:
     """The program on a stack, with the overlay and its secrets, and an account with what it takes for granted.
 
     Args:
         stack: The stack.
         paths: Of the clone.
-        rows: Where findings go.
         host: The address that the account listens on.
         prefix: Words that the engine is started with: where it runs.
     """
@@ -118,11 +75,8 @@ def of_stack(
         stack.write(config, paths.root)
         tools.ensure(["istioctl"]).link_charts(paths.charts)
         where = {"stack": stack.name, "number": stack.account, "config": config, "folder": folder, "host": host}
-        with scene(paths.root, rows=rows, prefix=prefix, **where) as found:
-            stack.prepare(found.account)
-            found.account.clear()
-            found.engine.select()
-            stack.complete(found.engine)
+        with scene(paths.root, prefix=prefix, **where) as found, looked_into(found.account):
+            found.set_up(stack)
             yield found
 
 
@@ -133,7 +87,7 @@ def preview(rows: Rows, stack: Stack, paths: Paths) -> None:
         LabError: It failed, or something was made.
     """
     with (
-        of_stack(stack, paths, rows) as found,
+        of_stack(stack, paths) as found,
         rows.row("A6", f"{stack.name}: a first preview shows the whole graph, and makes nothing") as figures,
     ):
         shown = found.engine.preview()
@@ -148,16 +102,13 @@ def half(rows: Rows, stack: Stack, paths: Paths, *, full: bool) -> None:
     Raises:
         LabError: Something was not as it should be; its row says what.
     """
-    with of_stack(stack, paths, rows) as found, api_servers(found.account, found.engine.folder, stack.clusters()):
+    with of_stack(stack, paths) as found, api_servers(found.account, found.engine.folder, stack.clusters()):
         found.engine.title = f"{stack.name}, in AWS alone"
         acts.edited(nameless)(found.engine)
         found.engine.targets = in_aws(urn for _, urn in found.engine.preview().steps)
         stage = acts.first(found.engine, found.account, stack.account, rows)
         acts.gone(stage)
-        acts.troubles(stage, TROUBLES)
-        ups, destroys = KILLS_IN_FULL if full else KILLS
-        acts.kills(stage, "up", ups)
-        acts.kills(stage, "destroy", destroys)
+        _through_trouble(stage, full=full)
 
 
 def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRuntime]) -> None:
@@ -175,7 +126,7 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
         )
     with (
         place(topology, runner_address(topology)) as inside,
-        of_stack(stack, paths, rows, host=str(topology.bridge.host_address), prefix=inside) as found,
+        of_stack(stack, paths, host=str(topology.bridge.host_address), prefix=inside) as found,
         at_work(found.account, runtimes, stack.clusters()) as controllers,
     ):
         before = clusters.objects(runtimes)
@@ -194,6 +145,14 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
         acts.gone(stage, kept(stack))
         traffic.remove()
         acted.nothing_left(before)
+
+
+def _through_trouble(stage: Stage, *, full: bool) -> None:
+    """From nothing, each time: refused calls, then the engine killed."""
+    acts.troubles(stage, TROUBLES)
+    ups, destroys = KILLS_IN_FULL if full else KILLS
+    acts.kills(stage, "up", ups)
+    acts.kills(stage, "destroy", destroys)
 
 
 def _use_this_python(program: Path) -> None:
