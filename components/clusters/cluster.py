@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     # Clusters that are there already need nothing of AWS at run time.
     from components.clusters.account import Place
 
+# In place of a lost cluster's: the provider asks again for every object, one after the other, and packets into a region
+# that is gone have no answer for 30 seconds each. This refuses at once.
+_NOWHERE = """\
+apiVersion: v1
+kind: Config
+current-context: nowhere
+contexts: [{name: nowhere, context: {cluster: nowhere, user: nowhere}}]
+clusters: [{name: nowhere, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: nowhere, user: {}}]
+"""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -30,6 +41,29 @@ class Access:
             "kubeconfig": "" if self.kubeconfig is None else self.kubeconfig,
             "context": self.context or "",
         }
+
+    def provider(
+        self, name: str, *, cluster: pulumi.Input[str], lost: bool, opts: pulumi.ResourceOptions
+    ) -> kubernetes.Provider:
+        """The way in for whatever the stack makes there.
+
+        `cluster`: its name, as long as which stays, nothing in it is replaced. `lost`: whether nothing in it is looked
+        at or changed.
+        """
+        return kubernetes.Provider(
+            name,
+            # Empty, not absent: the SDK would put the environment's KUBECONFIG, a path of this machine, into the state.
+            kubeconfig=_NOWHERE if lost else self.inputs["kubeconfig"],
+            context=None if lost else self.context,
+            # Alone decides whether the provider is replaced, and everything in the cluster with it.
+            cluster_identifier=cluster,
+            enable_server_side_apply=True,
+            # cacerts and remote secrets change in place: a replaced one would be gone for a moment.
+            enable_secret_mutable=True,
+            # What is in a lost cluster is taken as it was known, where the provider would else fail.
+            skip_update_unreachable=lost or None,
+            opts=opts,
+        )
 
 
 @dataclass(frozen=True)

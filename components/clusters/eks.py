@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as kubernetes
 
 from components.clusters.account import Place, places, regional_provider
 from components.clusters.balancers import LoadBalancerController, load_balancer
@@ -189,14 +188,10 @@ class EksCluster(pulumi.ComponentResource):
             lost=config.lost,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*control_plane.access, rules, *ways_in]),
         )
-        provider = kubernetes.Provider(
+        provider = access.provider(
             child(name, "provider"),
-            kubeconfig=access.inputs["kubeconfig"],
-            # As of an existing cluster: see there.
-            cluster_identifier=place.name(),
-            enable_server_side_apply=True,
-            enable_secret_mutable=True,
-            skip_update_unreachable=config.lost or None,
+            cluster=place.name(),
+            lost=config.lost,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[reachability]),
         )
         automatic = eks.compute.auto_mode is not None

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components import naming
 from components.clusters.cluster import Access, Cluster
@@ -55,18 +54,10 @@ class ExistingCluster(pulumi.ComponentResource):
     def provide(self, checked: Sequence[pulumi.Resource]) -> Cluster:
         """The cluster with its provider, once all of `checked` are: where one of them is refused, none is changed."""
         config, existing, access = self._config, self._existing, self._access
-        provider = kubernetes.Provider(
+        provider = access.provider(
             naming.child(self._name, "provider"),
-            # Empty, not absent: the SDK would put the environment's KUBECONFIG, a path of this machine, into the state.
-            kubeconfig=existing.kubeconfig or "",
-            context=existing.context,
-            # Alone decides whether the provider is replaced, and everything in the cluster with it.
-            cluster_identifier=config.name,
-            enable_server_side_apply=True,
-            # cacerts and remote secrets change in place: a replaced one would be gone for a moment.
-            enable_secret_mutable=True,
-            # What is in a lost cluster is taken as it was known, where the provider would else fail.
-            skip_update_unreachable=config.lost or None,
+            cluster=config.name,
+            lost=config.lost,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(checked)),
         )
         return Cluster(

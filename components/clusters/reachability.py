@@ -53,18 +53,11 @@ class _ReachabilityProvider(Provider):
                 return CheckResult(_left(_olds, news, refused.sentence), [])
             more = f" {_WITHOUT_IT}" if refused.silent and _olds.get("uid") and not news.get("patience") else ""
             return CheckResult(news, [CheckFailure(_WHOLE, refused.sentence + more)])
-        if news.get("lost"):
-            pulumi.log.warn(
-                f"cluster `{news['cluster']}` is said to be lost, and answers: it is brought to what the stack says. "
-                f"Take `lost` out of its entry in `istio-mesh:clusters`."
-            )
+        reason = _other_cluster(_olds, news, identity)
+        if news.get("lost") and _olds.get("uid") and not reason:
+            return CheckResult(_left(_olds, news, f"cluster `{news['cluster']}` answers."), [])
         try:
-            reason = (
-                _other_cluster(_olds, news, identity)
-                or _unsupported(news, identity)
-                or _revisions(_olds, news)
-                or _foreign_mesh(_olds, news)
-            )
+            reason = reason or _unsupported(news, identity) or _revisions(_olds, news) or _foreign_mesh(_olds, news)
             if not reason:
                 _warn_of_metrics(news)
         except _Refused as refused:
@@ -123,7 +116,10 @@ class _Refused(Exception):
 
 def _left(olds: Properties, news: Properties, sentence: str) -> Properties:
     """The inputs of a lost cluster: what is in it is what was, its istiods among it."""
-    pulumi.log.warn(f"{sentence} It is lost, as the stack says: what is in it stays as it is, and is not waited for.")
+    pulumi.log.warn(
+        f"{sentence} It is lost, as the stack says: what is in it stays as it is, and is not waited for. Once it is "
+        f"back, take `lost` out of its entry in `istio-mesh:clusters`."
+    )
     kept = ("uid", "kubernetes_version", "istio_version", "istio_versions", "namespaces")
     return {**news, **{key: olds[key] for key in kept if key in olds}}
 
@@ -258,7 +254,7 @@ class Reachability(Resource, module="istio-mesh", name="Reachability"):
             made_as: The Kubernetes version of a cluster that the stack makes itself, as in `v1.35`. It is given some
                 time for its first answer.
             autoscales: Whether autoscalers of pods come into it, which need figures.
-            lost: Whether it is left as it was while nothing answers there.
+            lost: Whether it is left as it was. One that answers with a refusal, or is another one, is refused.
         """
         properties: Properties = {
             "cluster": cluster,

@@ -1,6 +1,6 @@
 """Which istiods a cluster has, and when one may go: not while it configures a proxy, or a namespace asks for it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from components.clusters.api import Connection, listed
@@ -58,11 +58,13 @@ def still_used(
     pods = sorted(proxies_of(listed(connection, "/api/v1/pods"), going))
     if pods:
         first = pods[0].partition("/")[0]
+        there = {pod.partition("/")[0] for pod in pods}
+        outvoted = sorted(held_back(listed(connection, "/api/v1/namespaces"), there))
         return (
             f"{WHERE}: revision {gone} of cluster `{cluster}` still has {_counted(len(pods), 'proxy', 'proxies')}: "
             f"{_named(pods)}. Without its istiod they hear of no change any more, and lose their certificates when "
             f"those end. Move their namespaces and gateways away from it; where that is done, make the pods anew "
-            f"(`kubectl rollout restart deployment -n {first}`), and run again: see {GUIDE}."
+            f"(`kubectl rollout restart deployment -n {first}`), and run again: see {GUIDE}.{_outvoted(outvoted)}"
         )
     tags = [NEXT_TAG] if len(wanted) == 1 else []
     asking = sorted(namespaces_of(listed(connection, "/api/v1/namespaces"), [*going, *tags], own))
@@ -93,6 +95,14 @@ def proxies_of(pods: Iterable[Mapping[str, Any]], revisions: Sequence[str]) -> I
             yield f"{metadata['namespace']}/{metadata['name']}"
 
 
+def held_back(namespaces: Iterable[Mapping[str, Any]], names: Collection[str]) -> Iterator[str]:
+    """Those of these namespaces that ask for a revision or tag in vain: `istio-injection` wins over it."""
+    for namespace in namespaces:
+        metadata = namespace["metadata"]
+        if metadata["name"] in names and {"istio-injection", "istio.io/rev"} <= metadata.get("labels", {}).keys():
+            yield metadata["name"]
+
+
 def namespaces_of(
     namespaces: Iterable[Mapping[str, Any]], labels: Sequence[str], own: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
@@ -104,6 +114,15 @@ def namespaces_of(
         # `istio-injection` wins over the revision.
         if asked in labels and "istio-injection" not in said and metadata["name"] not in own:
             yield metadata["name"], asked
+
+
+def _outvoted(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return (
+        f" Somebody else has set `istio-injection` on {_named(names)}, which wins over `istio.io/rev`: take it away "
+        f"first (`kubectl label namespace {names[0]} istio-injection-`)."
+    )
 
 
 def _counted(count: int, one: str, more: str) -> str:

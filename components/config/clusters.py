@@ -79,8 +79,8 @@ class ClusterConfig(Model):
     the mesh does. A remote cluster stands where its primary does."""
 
     lost: bool = False
-    """Whether the stack goes on without it while its API server does not answer: what is in it stays as it is, and all
-    else is brought to what the stack says; default false, nothing is then changed anywhere. docs/lose-a-region.md."""
+    """Whether the stack goes on without it: what is in it stays as it is, and all else is brought to what the stack
+    says; default false, nothing is changed anywhere while its API server does not answer. docs/lose-a-region.md."""
 
     existing: Annotated[ExistingClusterConfig, Field(examples=[{"context": "use1"}])] | None = None
     """A cluster that is there already, and how it is reached."""

@@ -100,7 +100,8 @@ def test_a_lost_region_is_told_of_and_stays_as_it_was(
     assert warned == [
         f"cluster `use1` (context `use1` of {properties['kubeconfig']}): the API server at https://192.0.2.1:6443 does "
         "not answer within 5 s. Nothing can be read from or made in it. Start the cluster, and run again. It is lost, "
-        "as the stack says: what is in it stays as it is, and is not waited for."
+        "as the stack says: what is in it stays as it is, and is not waited for. Once it is back, take `lost` out of "
+        "its entry in `istio-mesh:clusters`."
     ]
 
 
@@ -122,16 +123,20 @@ def test_nothing_else_passes_for_lost(
     assert len(reasons({**properties, "lost": True}, {**properties, **olds} if olds else {})) == 1
 
 
-def test_a_region_that_is_back_is_healed_and_told_of(
+def test_a_lost_region_that_answers_is_left_too_and_told_of(
     monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
 ) -> None:
+    """One that comes and goes is not changed half."""
     answering(monkeypatch, Identity("v1.35.4", "uid-1"))
     warned: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", warned.append)
-    assert reasons({**properties, "lost": True}, {**properties, "uid": "uid-1"}) == []
+    olds = {**properties, "uid": "uid-1", "kubernetes_version": "v1.34.1", "istio_versions": ["1.31.0"]}
+    result = _ReachabilityProvider().check(olds, {**properties, "lost": True, "istio_versions": ["1.31.0", "1.30.4"]})
+    assert result.failures == []
+    assert result.inputs == {**olds, "lost": True}
     assert warned == [
-        "cluster `use1` is said to be lost, and answers: it is brought to what the stack says. Take `lost` out of its "
-        "entry in `istio-mesh:clusters`."
+        "cluster `use1` answers. It is lost, as the stack says: what is in it stays as it is, and is not waited for. "
+        "Once it is back, take `lost` out of its entry in `istio-mesh:clusters`."
     ]
 
 

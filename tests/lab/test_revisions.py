@@ -69,6 +69,10 @@ class Journey:
     def made_anew(self, spaces: Sequence[str], sites: Sequence[Site]) -> None:
         """Under load: all pods of these namespaces, one namespace after the other, as the page says."""
         for space in spaces:
+            if space == EXAM:
+                # The tenant set it too, and it wins over the stack's.
+                for site in sites:
+                    site.kubectl.run("label", "namespace", space, "istio-injection-")
             with self._loaded([call for call in CALLS if call[0] != space]):
                 for site in sites:
                     site.kubectl.run("rollout", "restart", "deployment", "-n", space)

@@ -16,7 +16,7 @@ from lab.region import RegionRuntime
 from lab.regions import load_regions
 from lab.waiting import wait_for
 from tests.lab.support.commands import run
-from tests.lab.support.site import Site
+from tests.lab.support.site import SYSTEM, Site
 
 BACK = 120.0  # seconds until a region that is let back serves
 
@@ -37,7 +37,8 @@ class Outage:
         return self.name
 
     def over(self, site: Site) -> None:
-        """Ends it, and returns when the region's API server answers and its node is ready."""
+        """Ends it, and returns when the region's API server answers, its node is ready, and its istiod, which the API
+        server asks about every object of Istio."""
         self.end(site)
         wait_for(
             lambda: site.kubectl.run("get", "--raw", "/readyz", timeout=5, check=False).code == 0,
@@ -46,6 +47,22 @@ class Outage:
             interval=0.5,
         )
         site.kubectl.run("wait", "--for=condition=Ready", "node", "--all", f"--timeout={BACK:.0f}s", timeout=BACK + 10)
+        asked = (
+            "annotate",
+            "peerauthentications",
+            "-n",
+            SYSTEM,
+            "--all",
+            "proof=asked",
+            "--overwrite",
+            "--dry-run=server",
+        )
+        wait_for(
+            lambda: site.kubectl.run(*asked, timeout=15, check=False).code == 0,
+            deadline=BACK,
+            what=f"istiod of {site.name}",
+            interval=0.5,
+        )
 
 
 def _link(site: Site, state: str) -> None:
