@@ -156,7 +156,9 @@ def _lose(outage: Outage, lost: Site, other: Site, engine: Engine) -> tuple[dict
             gone = [urn for operation, urn in made.steps if "delete" in operation or "replace" in operation]
             assert not gone, f"`up` without {lost.name} took away {gone}"
             assert before != [75, 25] == _percent(other), "the living region has not got the change"
-            wait_for(lambda: (now() - failing).total_seconds() > SPAN, deadline=SPAN, what="enough of the loads' course")
+            wait_for(
+                lambda: (now() - failing).total_seconds() > SPAN, deadline=SPAN, what="enough of the loads' course"
+            )
             figures |= {"refused_s": round(refused.seconds, 1), "up_without_it_s": round(made.seconds, 1)}
         finally:
             outage.over(lost)

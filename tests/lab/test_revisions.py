@@ -15,6 +15,7 @@ from lab import former
 from lab.cli import running_regions
 from lab.paths import Paths
 from lab.regions import Topology
+from lab.waiting import wait_for
 from tests.lab.support.engine import Engine
 from tests.lab.support.guide import Guide
 from tests.lab.support.lifecycle import anew
@@ -270,10 +271,15 @@ def _as_the_page_says(journey: Journey) -> None:
     journey.step("back: gateways", gates)
     journey.step("back: default", rest)
     journey.made_anew(OTHERS, sites)
-    for site in sites:
-        who_is_where, tags = (shlex.split(command)[1:] for command in GUIDE.commands[2:])
+    who_is_where, tags = (shlex.split(command)[1:] for command in GUIDE.commands[2:])
+
+    def revisions(site: Site) -> set[str]:
         rows = [line.split() for line in site.kubectl.text(*who_is_where).splitlines()[1:]]
-        assert {row[2] for row in rows if row[0] in (EXAM, *OTHERS, INGRESS)} == {new}
+        return {row[2] for row in rows if row[0] in (EXAM, *OTHERS, INGRESS)}
+
+    for site in sites:
+        # Pods of before, on their way out, are among them for as long as they linger.
+        wait_for(lambda site=site: revisions(site) == {new}, deadline=60, what=f"{site.name} to be of {new} alone")
         assert {tuple(line.split()[:2]) for line in site.istioctl.text(*tags).splitlines()[1:]} == {
             ("default", new),
             ("next", new),

@@ -280,7 +280,9 @@ def test_the_root_is_rotated_under_load(
     ended = engine.configured({"trust": _trust(4)})
     tidied = engine.up(ended)
     assert dict(tidied.operations).keys() <= {"same", "read", "update", "delete"}, tidied.steps
-    assert sorted(operation for operation, _ in tidied.steps) == ["delete", "update"], tidied.steps
+    # The provider of the program's own resources is given the stack's configuration, and changes with it.
+    own = sorted(operation for operation, urn in tidied.steps if "pulumi:providers:" not in urn)
+    assert own == ["delete", "update"], tidied.steps
     assert course.cacerts() == untouched, "the end of a rotation changed a cluster"
     assert engine.up(ended, "--expect-no-changes").changed == 0
     following = engine.preview(engine.configured({"trust": {**_trust(4), **_trust(1)}}))
