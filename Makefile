@@ -83,8 +83,8 @@ evidence: venv ## What `make prove` found, as one page for a browser: .lab/evide
 rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them instead, into a lab without a mesh; FULL=1: every kill
 	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(DEPLOY),--deploy) $(if $(FULL),--full)
 
-bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it; POLICIES=1: what the policy pack takes, without a lab
-	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews) $(if $(POLICIES),--policies)
+bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it; POLICIES=1: what the policy pack takes, without a lab; CHANGES=1: each change of a running mesh beside the way by hand, in the running lab
+	@$(RUN) -m lab bench $(if $(SCALE),--scale) $(if $(filter previews,$(SCALE)),--previews) $(if $(POLICIES),--policies) $(if $(CHANGES),--changes)
 
 generated: schema reference contract policy-reference permissions cost dashboards ## What is made from the models and policies: run it when one has changed
 

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from lab import bench as bench_module
 from lab import cgroups, components, link, preflight, status, tools
+from lab import changes as changes_module
 from lab import down as down_module
 from lab import former as former_module
 from lab import up as up_module
@@ -255,13 +256,21 @@ def bench(
     policies: Annotated[
         bool, typer.Option("--policies", help="What the policy pack takes alone; needs no lab.")
     ] = False,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="What each change of a running mesh takes, in the running lab.")
+    ] = False,
 ) -> None:
     """Measure times and memory beside the documented istioctl steps. Takes a running lab down first, and every one that
     it makes. With --scale: previews of up to 1,000 services in up to 10 regions, then 1,000 services deployed into the
-    running lab by the program, and taken away again. With --policies: what the policy pack takes. Ends with 1 when a
-    target is missed, or no lab runs.
+    running lab by the program, and taken away again. With --policies: what the policy pack takes. With --changes: each
+    change of a running mesh under load, beside the commands of the way by hand. Ends with 1 when a target is missed, a
+    change is not proven, or no lab runs.
     """
     with sentences():
+        if changes:
+            if not changes_module.run(Paths(), console):
+                raise typer.Exit(1)
+            return
         if scale or previews:
             if not scale_module.run(load_regions(), Paths(), console, deploys=not previews):
                 raise typer.Exit(1)
