@@ -57,7 +57,7 @@ def test_its_commands_are_those_that_the_proof_runs() -> None:
     assert PAGE.commands == (
         "pulumi up",
         "kubectl rollout restart deployment -n exam",
-        "kubectl get pods -A -o custom-columns="
-        "NAMESPACE:.metadata.namespace,POD:.metadata.name,REVISION:.metadata.annotations.istio\\.io/rev",
+        "kubectl get pods -A -o 'custom-columns="
+        "NAMESPACE:.metadata.namespace,POD:.metadata.name,REVISION:.metadata.annotations.istio\\.io/rev'",
         "istioctl tag list",
     )
