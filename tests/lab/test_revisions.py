@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,20 +50,21 @@ class Journey:
 
     :ivar running: the version that the lab runs.
     :ivar other: the one that it is brought to.
+    :ivar loads: by what was done meanwhile, by whom they are and what they call.
     """
 
     engine: Engine
     sites: Mapping[str, Site]
     running: str
     other: str
-    loads: list[Load] = field(default_factory=list[Load])
+    loads: dict[str, Load] = field(default_factory=dict[str, Load])
     visits: list[Visits] = field(default_factory=list[Visits])
     figures: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def step(self, name: str, mesh: Mapping[str, Any], clusters: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """An `up` under load; no address changes by it."""
         before = self.addresses()
-        with self._loaded(CALLS):
+        with self._loaded(name, CALLS):
             changes = self.engine.up(self.file(mesh, clusters))
         assert self.addresses() == before, f"{name}: an address has changed"
         self.figures[name] = {"up_s": round(changes.seconds, 1), "changed": changes.changed}
@@ -74,7 +76,7 @@ class Journey:
                 # The tenant set it too, and it wins over the stack's.
                 for site in sites:
                     site.kubectl.run("label", "namespace", space, "istio-injection-")
-            with self._loaded([call for call in CALLS if call[0] != space]):
+            with self._loaded(f"{space} made anew", [call for call in CALLS if call[0] != space]):
                 for site in sites:
                     site.kubectl.run("rollout", "restart", "deployment", "-n", space)
                 for site in sites:
@@ -123,16 +125,17 @@ class Journey:
         for visits in self.visits:
             assert not visits.failed, visits.outcomes
             assert visits.sent
-        for load in self.loads:
-            assert load.failed == 0, load.figures
-            assert len(load.regions) == len(self.sites), load.figures
+        failed = {name: load.figures for name, load in self.loads.items() if load.failed}
+        assert not failed, json.dumps(failed)
+        for name, load in self.loads.items():
+            assert len(load.regions) == len(self.sites), f"{name}: {load.figures}"
 
     def requests(self) -> dict[str, Any]:
         """What is worth keeping of them."""
         return {
-            "sent": sum(load.sent for load in self.loads),
-            "failed": sum(load.failed for load in self.loads),
-            "longest_gap_ms": max(load.summary["longest_gap_ms"] for load in self.loads),
+            "sent": sum(load.sent for load in self.loads.values()),
+            "failed": sum(load.failed for load in self.loads.values()),
+            "longest_gap_ms": max(load.summary["longest_gap_ms"] for load in self.loads.values()),
             "from_outside": {
                 "sent": sum(visits.sent for visits in self.visits),
                 "failed": sum(sum(visits.failed.values()) for visits in self.visits),
@@ -147,16 +150,16 @@ class Journey:
         return {name: sorted(site.kubectl.text(*words).splitlines()) for name, site in self.sites.items()}
 
     @contextmanager
-    def _loaded(self, calls: Sequence[tuple[str, str, str, str]]) -> Generator[None]:
-        callers = [
-            (site.caller(space, workload), url) for site in self.sites.values() for space, workload, url, _ in calls
-        ]
+    def _loaded(self, during: str, calls: Sequence[tuple[str, str, str, str]]) -> Generator[None]:
+        pairs = [(site, call) for site in self.sites.values() for call in calls]
+        callers = [(site.caller(space, workload), url) for site, (space, workload, url, _) in pairs]
+        names = [f"{len(self.loads)} {during}: {site.name} {space} to {url}" for site, (space, _, url, _) in pairs]
         addresses = {name: site.ingress_address() for name, site in self.sites.items()}
         with (
             visited(addresses, PUBLIC, "/health", rate=VISITS) as visits,
             loaded(callers, rate=RATE, extra=["--duration", f"{LONGEST}s", *PATIENT]) as running,
         ):
-            self.loads += running
+            self.loads |= zip(names, running, strict=True)
             self.visits += visits.values()
             yield
 
