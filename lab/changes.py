@@ -167,13 +167,28 @@ class Measured:
         }
 
 
-def run(paths: Paths, console: Console, evidence: Path | None = None) -> bool:
-    """Make each change in the running lab, print the table, write `.lab/changes.json`.
+def run(paths: Paths, console: Console) -> bool:
+    """Make each change in the running lab, and tell of it as `tell` does.
+
+    Raises:
+        LabError: The proofs did not run to their end.
+    """
+    evidence = paths.lab / "changes-evidence.json"
+    # That of a run before would pass for this one's where this one is cut off.
+    evidence.unlink(missing_ok=True)
+    proofs = [f"tests/lab/{change.proof}" for change in CHANGES]
+    command = [sys.executable, "-m", "tests.lab", *proofs, "--evidence", str(evidence)]
+    subprocess.run(command, cwd=paths.root, env={**os.environ, "FULL": "1"}, check=False)
+    return tell(evidence, paths, console)
+
+
+def tell(evidence: Path, paths: Paths, console: Console) -> bool:
+    """Print the table, write `.lab/changes.json`.
 
     Args:
+        evidence: Of a run of the proofs of all changes.
         paths: The lab's folders.
         console: Where the table goes.
-        evidence: Of a run of those proofs that is to be shown again; default: they are run.
 
     Returns:
         Whether every change was made, and its proof passed.
@@ -181,11 +196,6 @@ def run(paths: Paths, console: Console, evidence: Path | None = None) -> bool:
     Raises:
         LabError: The evidence is not there.
     """
-    if evidence is None:
-        evidence = paths.lab / "changes-evidence.json"
-        proofs = [f"tests/lab/{change.proof}" for change in CHANGES]
-        command = [sys.executable, "-m", "tests.lab", *proofs, "--evidence", str(evidence)]
-        subprocess.run(command, cwd=paths.root, env={**os.environ, "FULL": "1"}, check=False)
     if not evidence.is_file():
         raise LabError(f"There is no evidence in {evidence}: the proofs of the changes did not run to their end.")
     document = json.loads(evidence.read_text(encoding="utf-8"))

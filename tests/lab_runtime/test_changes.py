@@ -89,7 +89,7 @@ def test_a_change_whose_proof_fails_is_named_and_not_shown(tmp_path: Path, witho
     paths = Paths(tmp_path)
     paths.lab.mkdir()
     text = io.StringIO()
-    assert changes.run(paths, Console(file=text, width=200), evidence) is (not without)
+    assert changes.tell(evidence, paths, Console(file=text, width=200)) is (not without)
     kept = [row["name"] for row in json.loads((paths.lab / "changes.json").read_text())["rows"]]
     assert kept == [change.name for change in CHANGES if change.name != without]
     assert ("not proven: another root" in text.getvalue()) is bool(without)
@@ -97,4 +97,14 @@ def test_a_change_whose_proof_fails_is_named_and_not_shown(tmp_path: Path, witho
 
 def test_proofs_that_did_not_end_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="did not run to their end"):
-        changes.run(Paths(tmp_path), Console(file=io.StringIO()), tmp_path / "none.json")
+        changes.tell(tmp_path / "none.json", Paths(tmp_path), Console(file=io.StringIO()))
+
+
+def test_evidence_of_a_run_before_does_not_pass_for_this_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Paths(tmp_path)
+    paths.lab.mkdir()
+    stale = {"date": "2026-11-24", "machine": {"cores": 2}, "rows": rows()}
+    (paths.lab / "changes-evidence.json").write_text(json.dumps(stale))
+    monkeypatch.setattr(changes.subprocess, "run", lambda *_, **__: None)
+    with pytest.raises(LabError, match="did not run to their end"):
+        changes.run(paths, Console(file=io.StringIO()))
