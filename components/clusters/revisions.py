@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from components.clusters.api import Connection, listed
+from components.clusters.pods import has_proxy
 from components.config.upgrade import DEFAULT_TAG, GUIDE, NEXT_TAG, revision_of
-from components.naming import PROXY_CONTAINER
 
 WHERE = "istio-mesh:mesh.upgrade"
 """What in a stack file decides it."""
@@ -84,11 +84,10 @@ def proxies_of(pods: Iterable[Mapping[str, Any]], revisions: Sequence[str]) -> I
     Injection notes the revision in an annotation, whatever tag or label it was asked by.
     """
     for pod in pods:
-        metadata, spec = pod["metadata"], pod.get("spec", {})
-        containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
+        metadata = pod["metadata"]
         if (
             metadata.get("annotations", {}).get("istio.io/rev") in revisions
-            and any(container["name"] == PROXY_CONTAINER for container in containers)
+            and has_proxy(pod)
             and "deletionTimestamp" not in metadata
             and pod.get("status", {}).get("phase") not in _ENDED
         ):

@@ -7,9 +7,9 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from components.clusters.api import Unreachable, connect
 from components.clusters.cluster import Access
+from components.clusters.pods import has_proxy
 from components.config.kubeconfig import KubeconfigError
 from components.dynamic import Properties, Provider
-from components.naming import PROXY_CONTAINER
 
 PATIENCE = 180.0
 """Seconds for the first answer: istiod reads the new cluster and gives its webhooks a certificate."""
@@ -58,11 +58,7 @@ def _missing(props: Properties) -> str | None:
         return f"the API server {problem.cause}"
     except KubeconfigError as problem:
         return problem.what
-    spec = pod["spec"]
-    containers = [*spec["containers"], *spec.get("initContainers", [])]
-    if any(container["name"] == PROXY_CONTAINER for container in containers):
-        return None
-    return "the pod was admitted without a proxy"
+    return None if has_proxy(pod) else "the pod was admitted without a proxy"
 
 
 def _pod(revision: str) -> Properties:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from cryptography import x509
 
+from components.clusters.pods import containers
 from components.config.names import host_of
 from components.config.values import Quantity
 from components.naming import PROXY_CONTAINER
@@ -41,11 +42,6 @@ def ready(pod: Object) -> bool:
     """Whether it is Ready, in the words of Kubernetes."""
     conditions = listed(pod, "status", "conditions")
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
-def containers(pod: Object) -> list[Object]:
-    """All of a pod; a sidecar may be a native one, among those that start first."""
-    return [*pod["spec"]["containers"], *listed(pod, "spec", "initContainers")]
 
 
 def proxy_container(pod: Object) -> Object | None:
