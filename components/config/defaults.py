@@ -33,6 +33,15 @@ GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
 """Of a gateway's pod, as in the gateway chart: little is set aside where few requests come, and it may take far more
 for a while, because all requests of a region pass it."""
 
+GATEWAY_DRAIN_AT_LEAST = Duration.parse("30s")
+"""Of a gateway's pod that is replaced: so long it takes new connections, because a load balancer of a cloud goes on
+sending some for a while after it was told not to (AWS NLB: elastic load balancing, deregistration). Istio's own 5 s are
+shorter, and end all connections with them."""
+
+GATEWAY_DRAIN_AT_MOST = Duration.parse("2m")
+"""Of the same: it ends when its last connection is gone, and at the latest then. Connections of callers in other
+regions have left it after the 30 s above and the life of a connection, with half a minute for what is under way."""
+
 PROXY_RESOURCES = resources(("100m", "128Mi"), ("200m", "256Mi"))
 """Of the proxy in each pod: what it sets aside is, times the pods, what the mesh costs. 1000 requests a second take
 0.35 cpu and 40 MB (istio.io: performance and scalability, 1.15), so the limit is good for some 500: raise it for a mesh
@@ -142,6 +151,11 @@ MAX_RETRIES = 3
 CONNECTION_IDLE = Duration.parse("60s")
 """Of a connection without requests: shorter than what servers and load balancers in between
 keep, so that no request is sent on a connection that is being closed."""
+
+CONNECTION_LIFE = Duration.parse("60s")
+"""Of a connection for HTTP, where there are other regions: then it gets no more requests, and is closed after the last
+answer. What passes the gateway of another region is sealed, so that a pod of it that is replaced can ask nobody to
+leave: callers leave by themselves. A handshake a minute costs nothing."""
 
 TCP_KEEPALIVE = Duration.parse("60s")
 """Idle time of a TCP connection before it is probed: below the 350 s after which a network load balancer forgets it

@@ -218,6 +218,42 @@ class PublicNameConfig(Model):
         )
 
 
+_LONGEST_OPEN = Duration.parse("45s")
+"""How long Envoy takes new connections after it was asked to end (Istio: `drainDuration`)."""
+
+
+class DrainConfig(Model):
+    """How a gateway's pod ends that is replaced or taken away: it serves on until nobody is connected to it."""
+
+    at_least: Duration = defaults.GATEWAY_DRAIN_AT_LEAST
+    """How long it takes new connections, at most 45s; default 30s. Load balancers of a cloud send some for so long."""
+
+    at_most: Duration = defaults.GATEWAY_DRAIN_AT_MOST
+    """How long it serves the connections that it has; default 2m. It ends before, when the last one is closed."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.at_least > _LONGEST_OPEN:
+            yield Fault(
+                f"{self.at_least} is more than {_LONGEST_OPEN}",
+                "Envoy takes no new connections after that, and those that still came would be refused",
+                f"Write at most `{_LONGEST_OPEN}`",
+                ("atLeast",),
+            )
+        elif self.at_most.seconds < (needed := self.at_least.seconds + defaults.CONNECTION_LIFE.seconds):
+            yield Fault(
+                f"{self.at_most} is less than `atLeast` ({self.at_least}) and the life of a connection "
+                f"({defaults.CONNECTION_LIFE}) together",
+                "Callers in other regions would lose requests with each pod of a gateway that is replaced",
+                f"Write at least `{Duration(needed)}`",
+                ("atMost",),
+            )
+
+    @property
+    def connection_life(self) -> Duration:
+        """The longest that callers may use a connection, so that the last one has left in time."""
+        return Duration(self.at_most.seconds - self.at_least.seconds)
+
+
 class IngressConfig(Model):
     """The gateway of requests from outside, in every cluster. Default: sized for production."""
 
@@ -286,3 +322,6 @@ class GatewaysConfig(Model):
 
     east_west: EastWestConfig = EastWestConfig()
     """Requests from the other clusters."""
+
+    drain: DrainConfig = DrainConfig()
+    """How pods of both end."""

@@ -22,6 +22,7 @@ from components.config.pem import holds_key
 from components.config.protection import reference_faults
 from components.config.references import (
     Known,
+    drain_faults,
     egress_references,
     host_faults,
     service_faults,
@@ -235,6 +236,7 @@ def _between_services(
     gateways = values.get("gateways", GatewaysConfig())
     if isinstance(gateways, GatewaysConfig):
         yield from (fault.under(("services",)) for fault in host_faults(services, gateways))
+        yield from (fault.under(("services",)) for fault in drain_faults(services, gateways))
         if len(services) == len(written):
             # A stack without services leaves its hosts to other programs, with tools too.
             taking = {**services, **of_tools} if services else {}

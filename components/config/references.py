@@ -233,6 +233,21 @@ def unserved_faults(services: Mapping[str, ServiceConfig], gateways: GatewaysCon
                 )
 
 
+def drain_faults(services: Mapping[str, ServiceConfig], gateways: GatewaysConfig) -> Iterator[Fault]:
+    """Connections that outlive a gateway's pod; relative to `istio-mesh:services`."""
+    longest = gateways.drain.connection_life
+    for name, service in services.items():
+        for place, settings in service.settings():
+            life = settings.pool.max_connection_duration
+            if life is not None and life > longest:
+                yield Fault(
+                    f"{life} is more than the {longest} that a gateway's pod serves on after its last new connection",
+                    "Callers in other regions would lose requests with each pod of it that is replaced",
+                    f"Write at most `{longest}`, or raise `atMost` of `istio-mesh:gateways.drain`",
+                    (name, *place, "pool", "maxConnectionDuration"),
+                )
+
+
 def egress_references(external: Mapping[str, ExternalConfig], known: Known) -> Iterator[Fault]:
     """Callers of external services that are none; relative to `istio-mesh:egress`."""
     for name, config in external.items():

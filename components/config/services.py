@@ -289,7 +289,16 @@ class ServiceConfig(Model):
     def _traffic_faults(self) -> Iterator[Fault]:
         for port in self.traffic.ports:
             yield from self._port_known(port, ("traffic", "ports", port))
-        yield from resilience_faults(self.failover, self.distribute, self._settings())
+        yield from resilience_faults(self.failover, self.distribute, self.settings())
+        for place, settings in self.settings():
+            ports = {place[-1]} if "ports" in place else set(self.ports)
+            if settings.pool.max_connection_duration is not None and not ports & set(self.http_ports):
+                yield Fault(
+                    "it is not for HTTP",
+                    "Istio would cut its connections, whatever is under way on them",
+                    "Take it out; it is for ports whose requests proxies see",
+                    (*place, "pool", "maxConnectionDuration"),
+                )
         hosts: dict[tuple[str, str], int] = {}
         for index, public in enumerate(self.hosts):
             for position, path in enumerate(public.paths):
@@ -311,8 +320,8 @@ class ServiceConfig(Model):
                     ("hosts", index),
                 )
 
-    def _settings(self) -> Iterator[tuple[tuple[str, ...], SettingsConfig]]:
-        """Everything that says how endpoints are left alone, with its place."""
+    def settings(self) -> Iterator[tuple[tuple[str, ...], SettingsConfig]]:
+        """Everything that says how callers treat it, with its place."""
         for place, traffic in (
             (("traffic",), self.traffic),
             *((("versions", name, "traffic"), version.traffic) for name, version in self.versions.items()),

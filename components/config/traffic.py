@@ -43,6 +43,10 @@ class PoolConfig(Model):
     idle_timeout: Duration | None = None
     """Time after which a connection without requests is closed; default 1m."""
 
+    max_connection_duration: Duration | None = None
+    """Time after which a connection gets no more requests, on HTTP ports; default 1m, where there are other
+    regions. A pod of a gateway between regions that is replaced outlasts it."""
+
     http2: bool | None = None
     """Whether requests of HTTP/1.1 share connections as HTTP/2, where a port is plain `http`; default: no."""
 

@@ -69,6 +69,7 @@ class MeshGateways(pulumi.ComponentResource):
             values=values.ingress_values(
                 of_ingress,
                 config.ingress,
+                drain=config.drain,
                 release=INGRESS_RELEASE,
                 proxy=control_plane.proxy_digest(of_ingress),
                 balancer=cluster.balancers.ingress,
@@ -87,6 +88,7 @@ class MeshGateways(pulumi.ComponentResource):
             values=values.east_west_values(
                 of_east_west,
                 config.east_west,
+                drain=config.drain,
                 release=EAST_WEST_RELEASE,
                 proxy=control_plane.proxy_digest(of_east_west),
                 network=cluster.network,

@@ -18,7 +18,7 @@ import pulumi
 from components.clusters.cluster import ANY_LOAD_BALANCER, LoadBalancer
 from components.config.declared import NOTHING, Declared
 from components.config.defaults import EGRESS_MODE, PATH_NORMALIZATION
-from components.config.gateways import EastWestConfig, IngressConfig
+from components.config.gateways import DrainConfig, EastWestConfig, IngressConfig
 from components.config.mesh import MeshConfig, TuningConfig
 from components.config.trust import TrustConfig
 from components.config.workload import AmountsConfig, ResourcesConfig
@@ -178,18 +178,20 @@ def ingress_values(
     mesh: MeshConfig,
     config: IngressConfig,
     *,
+    drain: DrainConfig,
     release: str,
     proxy: str,
     balancer: LoadBalancer = ANY_LOAD_BALANCER,
 ) -> Values:
     """Chart `gateway` for requests from outside, installed as `release`; `proxy` is a `proxy_digest`."""
-    return _gateway(mesh, config, release, proxy, balancer)
+    return _gateway(mesh, config, drain, release, proxy, balancer)
 
 
 def east_west_values(
     mesh: MeshConfig,
     config: EastWestConfig,
     *,
+    drain: DrainConfig,
     release: str,
     proxy: str,
     network: str,
@@ -200,7 +202,7 @@ def east_west_values(
 
     `networkGateway` labels its Service for istiod, which reads the network's address from it, and opens 15443.
     """
-    values = _gateway(mesh, config, release, proxy, balancer)
+    values = _gateway(mesh, config, drain, release, proxy, balancer)
     if not serves_remotes:
         return {**values, "networkGateway": network}
     # The same written out, because the chart's word for it takes no port more. An API server goes to a Service of type
@@ -209,7 +211,7 @@ def east_west_values(
     return {
         **values,
         "labels": {"topology.istio.io/network": network},
-        "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": network},
+        "env": {**values["env"], "ISTIO_META_REQUESTED_NETWORK_VIEW": network},
         "service": {
             **values["service"],
             "ports": [
@@ -337,7 +339,12 @@ def _extension_providers(mesh: MeshConfig, declared: Declared) -> list[Values]:
 
 
 def _gateway(
-    mesh: MeshConfig, config: IngressConfig | EastWestConfig, release: str, proxy: str, balancer: LoadBalancer
+    mesh: MeshConfig,
+    config: IngressConfig | EastWestConfig,
+    drain: DrainConfig,
+    release: str,
+    proxy: str,
+    balancer: LoadBalancer,
 ) -> Values:
     replicas = config.replicas
     fixed = replicas.min == replicas.max
@@ -351,6 +358,9 @@ def _gateway(
             "targetCPUUtilizationPercentage": config.target_cpu,
         },
         "podAnnotations": {PROXY_ANNOTATION: proxy},
+        # Without the first word the agent ends Envoy, with all connections, after the seconds of the second.
+        "env": {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true", "MINIMUM_DRAIN_DURATION": drain.at_least.go},
+        "terminationGracePeriodSeconds": drain.at_most.seconds,
         "resources": resource_values(config.resources),
         "topologySpreadConstraints": _spread({"app": release}),
         "service": {"type": "LoadBalancer", **_balancer(balancer)},

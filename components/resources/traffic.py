@@ -10,6 +10,7 @@ from components.config import defaults
 from components.config.mesh import MeshConfig
 from components.config.platform import Platform, Service
 from components.config.traffic import OutliersConfig, PoolConfig, SettingsConfig, TrafficConfig, over
+from components.config.values import Duration
 from components.naming import common_labels, type_token
 from components.resources.objects import IstioObject, Spec, create
 from components.resources.routing import seconds
@@ -79,9 +80,10 @@ def destination_spec(service: Service, regions: Mapping[str, str]) -> Spec:
     """The DestinationRule of a service; `regions` by the names of the clusters."""
     config = service.config
     locality = _locality(service, regions)
+    crossing = len(regions) > 1
     spec: Spec = {
         "host": service.host,
-        "trafficPolicy": _policy(service, [config.traffic], locality),
+        "trafficPolicy": _policy(service, [config.traffic], locality, crossing),
     }
     if config.versions:
         spec["subsets"] = [
@@ -89,7 +91,7 @@ def destination_spec(service: Service, regions: Mapping[str, str]) -> Spec:
                 "name": name,
                 "labels": dict(sorted((version.labels or {"version": name}).items())),
                 **(
-                    {"trafficPolicy": _policy(service, [version.traffic, config.traffic], locality)}
+                    {"trafficPolicy": _policy(service, [version.traffic, config.traffic], locality, crossing)}
                     if version.traffic != TrafficConfig()
                     else {}
                 ),
@@ -130,24 +132,30 @@ def stream_idle_spec(service: Service) -> Spec:
     }
 
 
-def _policy(service: Service, layers: list[TrafficConfig], locality: Spec | None) -> Spec:
+def _policy(service: Service, layers: list[TrafficConfig], locality: Spec | None, crossing: bool) -> Spec:
     """Settings of all ports, then of each port that has its own; `layers` from the narrowest to the widest.
 
     Istio does not add a port's settings to the others but takes them in their place, so each port has them all.
+    `crossing`: whether there are other regions, whose gateways callers' connections may pass: then ports for HTTP have
+    settings of their own, since the life of a connection cannot stand elsewhere.
     """
-    ports = sorted(
-        {name for layer in layers for name in layer.ports}, key=lambda name: service.config.ports[name].number
-    )
+    config = service.config
+    ports = {name for layer in layers for name in layer.ports}
+    if crossing or any(layer.pool.max_connection_duration for layer in layers):
+        ports |= set(config.http_ports)
     policy = _settings(_merged(layers), locality)
     if ports:
         policy["portLevelSettings"] = [
             {
-                "port": {"number": service.config.ports[name].number},
+                "port": {"number": config.ports[name].number},
                 **_settings(
-                    _merged([s for layer in layers for s in (layer.ports.get(name), layer) if s is not None]), locality
+                    _merged([s for layer in layers for s in (layer.ports.get(name), layer) if s is not None]),
+                    locality,
+                    requests=name in config.http_ports,
+                    crossing=crossing,
                 ),
             }
-            for name in ports
+            for name in sorted(ports, key=lambda name: config.ports[name].number)
         ]
     return policy
 
@@ -160,15 +168,22 @@ def _merged(layers: Iterable[SettingsConfig]) -> SettingsConfig:
     return result
 
 
-def _settings(config: SettingsConfig, locality: Spec | None) -> Spec:
+def _settings(config: SettingsConfig, locality: Spec | None, *, requests: bool = False, crossing: bool = False) -> Spec:
+    """`requests`: whether they are those of a port for HTTP, whose connections end when they are old."""
+    life = config.pool.max_connection_duration or (defaults.CONNECTION_LIFE if crossing else None)
     return {
-        "connectionPool": _pool(config.pool),
+        "connectionPool": _pool(config.pool, life if requests else None),
         "loadBalancer": {**_balancing(config), **({} if locality is None else {"localityLbSetting": locality})},
         **({} if config.outliers.enabled is False else {"outlierDetection": _outliers(config.outliers)}),
     }
 
 
-def _pool(config: PoolConfig) -> Spec:
+def _pool(config: PoolConfig, life: Duration | None) -> Spec:
+    """`life`: of a connection; given for ports of HTTP alone, and never above the ports.
+
+    Said for all ports, Istio makes it that of TCP connections too, which it cuts whatever is under way on them: those
+    of other protocols, and all that pass a gateway between networks (pilot/pkg/networking/core: networkfilter.go).
+    """
     http: Spec = {
         "http1MaxPendingRequests": config.max_pending_requests or defaults.MAX_PENDING_REQUESTS,
         "http2MaxRequests": config.max_requests or defaults.MAX_REQUESTS,
@@ -184,6 +199,7 @@ def _pool(config: PoolConfig) -> Spec:
             "maxConnections": config.max_connections or defaults.MAX_CONNECTIONS,
             "connectTimeout": seconds(config.connect_timeout or defaults.CONNECT_TIMEOUT),
             "tcpKeepalive": {"time": seconds(defaults.TCP_KEEPALIVE)},
+            **({"maxConnectionDuration": seconds(life)} if life is not None else {}),
         },
         "http": http,
     }

@@ -113,8 +113,9 @@ class MeshService(pulumi.ComponentResource):
         self.account, self.timeout, self.ports = account, timeout, ports
         name = rules.split(key)[1]
         self.host = objects.host_of(namespace.name, name)
-        namespace.everywhere(self, "DestinationRule", name, objects.destination_rule(self.host))
         routed = [number for port, number in ports.items() if _has_requests(port)]
+        rule = objects.destination_rule(self.host, routed, crossing=len(namespace.clusters) > 1)
+        namespace.everywhere(self, "DestinationRule", name, rule)
         if routed:
             namespace.everywhere(self, "VirtualService", name, objects.mesh_route(self.host, routed, timeout))
         self.register_outputs({})

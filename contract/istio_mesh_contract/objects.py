@@ -45,28 +45,37 @@ def default_deny() -> Spec:
     return {}
 
 
-def destination_rule(host: str) -> Spec:
+def destination_rule(host: str, requests: Sequence[int], *, crossing: bool) -> Spec:
     """How callers treat the service: bounded connections, and endpoints that fail left alone, up to the last local one,
-    so that the other region's answer."""
+    so that the other region's answer.
+
+    `requests`: ports whose requests proxies see; `crossing`: whether there are other regions. Connections for requests
+    then end after a minute, so that none is on a pod of a region's gateway when that ends. It has to stand with each
+    port: above them it would cut connections, whatever is under way on them.
+    """
+    policy = _policy(life=False)
+    if crossing and requests:
+        policy["portLevelSettings"] = [{"port": {"number": port}, **_policy(life=True)} for port in sorted(requests)]
+    return {"host": host, "trafficPolicy": policy}
+
+
+def _policy(*, life: bool) -> Spec:
     return {
-        "host": host,
-        "trafficPolicy": {
-            "connectionPool": {
-                "tcp": {"maxConnections": 1024, "connectTimeout": "5s", "tcpKeepalive": {"time": "60s"}},
-                "http": {
-                    "http1MaxPendingRequests": 256,
-                    "http2MaxRequests": 1024,
-                    "maxRetries": 3,
-                    "idleTimeout": "60s",
-                },
+        "connectionPool": {
+            "tcp": {
+                "maxConnections": 1024,
+                "connectTimeout": "5s",
+                "tcpKeepalive": {"time": "60s"},
+                **({"maxConnectionDuration": "60s"} if life else {}),
             },
-            "loadBalancer": {"simple": "LEAST_REQUEST"},
-            "outlierDetection": {
-                "consecutive5xxErrors": 5,
-                "interval": "10s",
-                "baseEjectionTime": "30s",
-                "maxEjectionPercent": 100,
-            },
+            "http": {"http1MaxPendingRequests": 256, "http2MaxRequests": 1024, "maxRetries": 3, "idleTimeout": "60s"},
+        },
+        "loadBalancer": {"simple": "LEAST_REQUEST"},
+        "outlierDetection": {
+            "consecutive5xxErrors": 5,
+            "interval": "10s",
+            "baseEjectionTime": "30s",
+            "maxEjectionPercent": 100,
         },
     }
 

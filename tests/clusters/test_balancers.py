@@ -8,7 +8,7 @@ import pytest
 
 from components.clusters.balancers import load_balancer
 from components.clusters.cluster import LoadBalancer
-from components.config.gateways import EastWestConfig, IngressConfig
+from components.config.gateways import DrainConfig, EastWestConfig, IngressConfig
 from components.mesh.values import east_west_values, ingress_values
 from tests import mocks
 from tests.aws import NODES, all_before, aws_config, aws_stack, made, tags
@@ -61,7 +61,7 @@ def test_gateways_services_say_it_and_others_say_nothing() -> None:
         "loadBalancerClass": "a-class",
         "loadBalancerSourceRanges": ["10.0.0.0/8"],
     }
-    arguments: dict[str, Any] = {"release": "gateway", "proxy": "digest"}
+    arguments: dict[str, Any] = {"drain": DrainConfig(), "release": "gateway", "proxy": "digest"}
     ingress = ingress_values(MESH, IngressConfig(), **arguments, balancer=balancer)
     assert ingress["service"] == service
     between = east_west_values(MESH, EastWestConfig(), **arguments, network="use1", balancer=balancer)

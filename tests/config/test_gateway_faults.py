@@ -32,6 +32,27 @@ def _server(host: str = "exam.com", **tls: Any) -> dict[str, Any]:
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     (
+        "new connections after Envoy takes none",
+        {"gateways": {"drain": {"atLeast": "1m"}}},
+        [
+            (
+                "istio-mesh:gateways.drain.atLeast: 1m is more than 45s. Envoy takes no new connections after that, "
+                "and those that still came would be refused. Write at most `45s`."
+            ),
+        ],
+    ),
+    (
+        "a pod that ends before its callers have left",
+        {"gateways": {"drain": {"atLeast": "10s", "atMost": "1m"}}},
+        [
+            (
+                "istio-mesh:gateways.drain.atMost: 1m is less than `atLeast` (10s) and the life of a connection (1m) "
+                "together. Callers in other regions would lose requests with each pod of a gateway that is replaced. "
+                "Write at least `1m10s`."
+            ),
+        ],
+    ),
+    (
         "no host",
         _servers({"hosts": [], "tls": _SECRET}),
         [

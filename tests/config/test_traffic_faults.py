@@ -12,6 +12,29 @@ from tests.services import services
 
 CASES: list[tuple[str, Yaml, list[str]]] = [
     (
+        "connections of TCP that would be cut",
+        services(traffic={"ports": {"tcp": {"pool": {"maxConnectionDuration": "1m"}}}}),
+        [
+            (
+                'istio-mesh:services["exam/exam-service"].traffic.ports.tcp.pool.maxConnectionDuration: it is not for '
+                "HTTP. Istio would cut its connections, whatever is under way on them. Take it out; it is for ports "
+                "whose requests proxies see."
+            )
+        ],
+    ),
+    (
+        "connections that outlive a gateway's pod",
+        services(traffic={"ports": {"http": {"pool": {"maxConnectionDuration": "5m"}}}}),
+        [
+            (
+                'istio-mesh:services["exam/exam-service"].traffic.ports.http.pool.maxConnectionDuration: 5m is more '
+                "than the 1m30s that a gateway's pod serves on after its last new connection. Callers in other regions "
+                "would lose requests with each pod of it that is replaced. Write at most `1m30s`, or raise `atMost` of "
+                "`istio-mesh:gateways.drain`."
+            )
+        ],
+    ),
+    (
         "failover beside distribute",
         services(failover={"use1": "usw2"}, distribute={"use1": {"use1": 100}}),
         [

@@ -16,6 +16,7 @@ from istio_mesh_contract.credentials import Credentials
 from istio_mesh_contract.model import ClusterOutputs, ServiceOutputs
 from istio_mesh_contract.objects import LABELS
 
+from components.config.platform import Service
 from components.resources.routing import mesh_spec
 from components.resources.traffic import destination_spec
 from tests import mocks
@@ -73,9 +74,18 @@ def test_a_whole_service_is_exposed_and_allowed() -> None:
           trafficPolicy:
             connectionPool:
               tcp: {maxConnections: 1024, connectTimeout: 5s, tcpKeepalive: {time: 60s}}
-              http: {http1MaxPendingRequests: 256, http2MaxRequests: 1024, maxRetries: 3, idleTimeout: 60s}
-            loadBalancer: {simple: LEAST_REQUEST}
-            outlierDetection: {consecutive5xxErrors: 5, interval: 10s, baseEjectionTime: 30s, maxEjectionPercent: 100}
+              http: &http {http1MaxPendingRequests: 256, http2MaxRequests: 1024, maxRetries: 3, idleTimeout: 60s}
+            loadBalancer: &balancer {simple: LEAST_REQUEST}
+            outlierDetection: &outliers
+              {consecutive5xxErrors: 5, interval: 10s, baseEjectionTime: 30s, maxEjectionPercent: 100}
+            portLevelSettings:
+              - port: {number: 8080}
+                connectionPool:
+                  tcp:
+                    {maxConnections: 1024, connectTimeout: 5s, tcpKeepalive: {time: 60s}, maxConnectionDuration: 60s}
+                  http: *http
+                loadBalancer: *balancer
+                outlierDetection: *outliers
         shop/catalogue VirtualService:
           hosts: [catalogue.shop.svc.cluster.local]
           http:
@@ -111,12 +121,42 @@ def test_a_whole_service_is_exposed_and_allowed() -> None:
     assert all(found.inputs["metadata"]["labels"] == LABELS for kind in ISTIO for found in recording.of_type(kind))
 
 
-def test_figures_are_those_of_the_platforms_own_services(tmp_path: Path) -> None:
-    """One mesh, one way to treat a service: a default that changes there is to change here."""
-    theirs = stack_config(tmp_path, services={"shop/catalogue": {"ports": {"http": 8080}}}, gateways={})
+REGIONS = {"use1": "us-east-1", "usw2": "us-west-2"}
+
+
+def platforms_own(folder: Path, ports: dict[str, int]) -> Service:
+    theirs = stack_config(folder, tuple(REGIONS), services={"shop/catalogue": {"ports": ports}}, gateways={})
     (service,) = theirs.platform.services.values()
+    return service
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [{"http": 8080}, {"tcp": 9000}, {"tcp": 9000, "grpc": 9090, "http": 8080}],
+    ids=lambda ports: "-".join(ports),
+)
+def test_callers_treat_it_as_the_platforms_own_services(tmp_path: Path, ports: dict[str, int]) -> None:
+    """One mesh, one way to treat a service: a default that changes there is to change here."""
+    service = platforms_own(tmp_path, ports)
+    ours = specs(made(lambda mesh: mesh.service("shop/catalogue", ports=ports)))
+    assert ours["shop/catalogue DestinationRule"] == destination_spec(service, REGIONS)
+
+
+def test_in_one_cluster_alone_too(tmp_path: Path) -> None:
+    service = platforms_own(tmp_path, {"http": 8080})
+
+    def program() -> None:
+        mesh = MeshOutputs.from_stack(STACK)
+        mesh.namespace("shop", entered(mesh, "usw2"))
+        mesh.service("shop/catalogue", ports={"http": 8080})
+
+    found = specs(run(program), "usw2")["shop/catalogue DestinationRule"]
+    assert found == destination_spec(service, {"usw2": "us-west-2"})
+
+
+def test_routes_are_those_of_the_platforms_own_services(tmp_path: Path) -> None:
+    service = platforms_own(tmp_path, {"http": 8080})
     ours = specs(made(lambda mesh: mesh.service("shop/catalogue", ports={"http": 8080})))
-    assert ours["shop/catalogue DestinationRule"] == destination_spec(service, {})
     (route,) = mesh_spec(service)["http"]
     del route["name"]
     assert ours["shop/catalogue VirtualService"] == {"hosts": [service.host], "http": [route]}

@@ -120,9 +120,10 @@ def test_only_a_primary_with_remotes_gives_other_clusters_roots_and_certificates
 
 def test_the_primarys_gateway_has_a_port_for_load_balancers_with_a_name(done: mocks.Recording) -> None:
     values = done.named("use1-gateways-east-west").inputs["values"]
+    of_others = done.named("usw2-gateways-east-west").inputs["values"]
     assert "networkGateway" not in values
     assert values["labels"] == {"topology.istio.io/network": "use1"}
-    assert values["env"] == {"ISTIO_META_REQUESTED_NETWORK_VIEW": "use1"}
+    assert values["env"] == {**of_others["env"], "ISTIO_META_REQUESTED_NETWORK_VIEW": "use1"}
     assert {(p["name"], p["port"], p["targetPort"]) for p in values["service"]["ports"]} == {
         ("status-port", 15021, 15021),
         ("tls", 15443, 15443),
@@ -130,7 +131,7 @@ def test_the_primarys_gateway_has_a_port_for_load_balancers_with_a_name(done: mo
         ("tls-webhook", 15017, 15017),
         ("https-webhook", 443, 15017),
     }
-    assert done.named("usw2-gateways-east-west").inputs["values"]["networkGateway"] == "usw2"
+    assert of_others["networkGateway"] == "usw2"
 
 
 def test_istiod_is_passed_on_unopened_by_its_name_alone_at_the_primarys_gateway_alone(done: mocks.Recording) -> None:

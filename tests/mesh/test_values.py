@@ -77,6 +77,8 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector: {matchLabels: {app: istio-ingress}}
 podAnnotations: {istio-mesh/proxy: digest}
+env: {EXIT_ON_ZERO_ACTIVE_CONNECTIONS: "true", MINIMUM_DRAIN_DURATION: 30s}
+terminationGracePeriodSeconds: 120
 service: {type: LoadBalancer}
 podDisruptionBudget: {minAvailable: 1}
 """
@@ -93,6 +95,26 @@ def istiod(config: StackConfig) -> dict[str, Any]:
     )
 
 
+def ingress(config: StackConfig) -> dict[str, Any]:
+    gateways = config.gateways
+    return values.ingress_values(
+        config.mesh, gateways.ingress, drain=gateways.drain, release="istio-ingress", proxy="digest"
+    )
+
+
+def east_west(config: StackConfig, **more: Any) -> dict[str, Any]:
+    gateways = config.gateways
+    return values.east_west_values(
+        config.mesh,
+        gateways.east_west,
+        drain=gateways.drain,
+        release="istio-eastwestgateway",
+        proxy="digest",
+        network="n1",
+        **more,
+    )
+
+
 def with_mesh(tmp_path: Path, **mesh: Any) -> StackConfig:
     return builders.stack_config(tmp_path, mesh={"id": "exam", **mesh})
 
@@ -102,16 +124,25 @@ def test_istiod_is_sized_for_production_by_default(stack: StackConfig) -> None:
 
 
 def test_the_ingress_is_sized_for_production_by_default(stack: StackConfig) -> None:
-    rendered = values.ingress_values(stack.mesh, stack.gateways.ingress, release="istio-ingress", proxy="digest")
+    rendered = ingress(stack)
     assert rendered == yaml.safe_load(PRODUCTION_INGRESS)
 
 
 def test_the_east_west_gateway_stands_for_its_network(stack: StackConfig) -> None:
-    rendered = values.east_west_values(
-        stack.mesh, stack.gateways.east_west, release="istio-eastwestgateway", proxy="digest", network="n1"
-    )
+    rendered = east_west(stack)
     expected = yaml.safe_load(PRODUCTION_INGRESS.replace("istio-ingress", "istio-eastwestgateway"))
     assert rendered == expected | {"networkGateway": "n1"}
+
+
+def test_gateways_serve_on_until_nobody_is_connected(tmp_path: Path) -> None:
+    config = builders.stack_config(tmp_path, gateways={"drain": {"atLeast": "5s", "atMost": "3m"}})
+    for rendered in (ingress(config), east_west(config)):
+        assert rendered["env"] == {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true", "MINIMUM_DRAIN_DURATION": "5s"}
+        assert rendered["terminationGracePeriodSeconds"] == 180
+    assert east_west(config, serves_remotes=True)["env"] == {
+        **east_west(config)["env"],
+        "ISTIO_META_REQUESTED_NETWORK_VIEW": "n1",
+    }
 
 
 def test_base_points_the_default_webhook_at_the_revision(stack: StackConfig) -> None:
@@ -129,7 +160,7 @@ def test_a_fixed_number_of_replicas_needs_no_autoscaler_and_one_no_disruption_bu
     assert rendered["autoscaleEnabled"] is False
     assert rendered["replicaCount"] == 1
     assert not {"autoscaleMin", "autoscaleMax", "cpu"} & set(rendered)
-    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress", proxy="digest")
+    gateway = ingress(config)
     assert gateway["autoscaling"]["enabled"] is False
     assert gateway["replicaCount"] == 1
     assert "podDisruptionBudget" not in gateway
@@ -137,7 +168,7 @@ def test_a_fixed_number_of_replicas_needs_no_autoscaler_and_one_no_disruption_bu
 
 def test_two_fixed_replicas_keep_their_disruption_budget(tmp_path: Path) -> None:
     config = builders.stack_config(tmp_path, gateways={"ingress": {"replicas": {"min": 2, "max": 2}}})
-    gateway = values.ingress_values(config.mesh, config.gateways.ingress, release="istio-ingress", proxy="digest")
+    gateway = ingress(config)
     assert (gateway["replicaCount"], gateway["podDisruptionBudget"]) == (2, {"minAvailable": 1})
 
 

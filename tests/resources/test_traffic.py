@@ -26,9 +26,24 @@ subsets:
 """
 
 
-def rule(folder: Path, **changes: Any) -> Any:
+def whole(folder: Path, **changes: Any) -> Any:
     config = stack_config(folder, ("use1", "usw2", "euw1"), services=services(**changes))
     return destination_spec(the(config)[1], REGIONS)
+
+
+def rule(folder: Path, **changes: Any) -> Any:
+    """Without the settings of ports that are those of all ports, but for the life of a connection."""
+    spec = whole(folder, **changes)
+    for policy in (spec["trafficPolicy"], *(subset.get("trafficPolicy", {}) for subset in spec.get("subsets", []))):
+        own = [
+            {key: value for key, value in port.items() if key != "port"} for port in policy.get("portLevelSettings", [])
+        ]
+        for settings in own:
+            settings["connectionPool"]["tcp"].pop("maxConnectionDuration", None)
+        told = zip(policy.pop("portLevelSettings", []), own, strict=True)
+        if kept := [{"port": port["port"], **settings} for port, settings in told if settings != policy]:
+            policy["portLevelSettings"] = kept
+    return spec
 
 
 def test_the_defaults_hold_in_production(tmp_path: Path) -> None:
@@ -91,6 +106,38 @@ def test_the_seeds_settings_in_their_right_form(tmp_path: Path) -> None:
           baseEjectionTime: 60s
           maxEjectionPercent: 50
     """)
+
+
+def lives(policy: Yaml) -> dict[int, str | None]:
+    """Of connections, by port; none for all ports together, where Istio makes it that of every TCP connection."""
+    assert "maxConnectionDuration" not in policy["connectionPool"]["tcp"]
+    return {
+        port["port"]["number"]: port["connectionPool"]["tcp"].get("maxConnectionDuration")
+        for port in policy.get("portLevelSettings", [])
+    }
+
+
+def test_connections_for_http_end_where_there_are_other_regions(tmp_path: Path) -> None:
+    """And those of other protocols never, however old."""
+    spec = whole(
+        tmp_path,
+        traffic={"ports": {"tcp": {"pool": {"maxConnections": 7}}}},
+        versions={"v1": {}, "v2": {"traffic": {"pool": {"maxConnectionDuration": "20s"}}}},
+    )
+    assert lives(spec["trafficPolicy"]) == {8080: "60s", 9000: None, 9090: "60s"}
+    v1, v2 = spec["subsets"]
+    assert "trafficPolicy" not in v1, "it has the service's"
+    assert lives(v2["trafficPolicy"]) == {8080: "20s", 9000: None, 9090: "20s"}
+    assert lives(whole(tmp_path, ports={"tls": 8443}, versions=[], routes=[])["trafficPolicy"]) == {}
+
+
+def test_in_one_region_they_end_as_said(tmp_path: Path) -> None:
+    def alone(**pool: str) -> dict[int, str | None]:
+        config = stack_config(tmp_path, services=services(traffic={"ports": {"grpc": {"pool": pool}}}))
+        return lives(destination_spec(the(config)[1], {"use1": "us-east-1"})["trafficPolicy"])
+
+    assert alone(connectTimeout="1s") == {9090: None}
+    assert alone(maxConnectionDuration="20s") == {9090: "20s"}
 
 
 def test_outlier_detection_can_be_switched_off(tmp_path: Path) -> None:

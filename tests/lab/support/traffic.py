@@ -235,12 +235,19 @@ class Caller:
 
 @contextmanager
 def loaded(
-    callers: Iterable[tuple[Caller, str]], *, rate: float = 20, extra: Sequence[str] = ()
+    callers: Iterable[tuple[Caller, str]],
+    *,
+    rate: float = 20,
+    headers: Mapping[str, str] | None = None,
+    extra: Sequence[str] = (),
 ) -> Generator[list[Load]]:
     """Several loads side by side: one from each caller to its URL, each as :meth:`Caller.load` sends it, with the
     course of its answers."""
     with ExitStack() as stack:
-        yield [stack.enter_context(caller.load(url, rate=rate, extra=extra, series=True)) for caller, url in callers]
+        yield [
+            stack.enter_context(caller.load(url, rate=rate, headers=headers, extra=extra, series=True))
+            for caller, url in callers
+        ]
 
 
 def _bounds(count: int, rate: float, spare: float) -> list[str]:

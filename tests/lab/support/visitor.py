@@ -1,4 +1,4 @@
-"""Requests from outside, all along: from this machine to each ingress, each on a connection of its own."""
+"""Requests from outside, all along: from this machine to each ingress."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import httpx
@@ -36,22 +36,35 @@ class Visits:
 
 
 @contextmanager
-def visited(addresses: Mapping[str, str], host: str, path: str, *, rate: float) -> Generator[dict[str, Visits]]:
-    """For as long as the block lasts `rate` requests a second to each address, by region; at most one at a time."""
+def visited(
+    addresses: Mapping[str, str],
+    host: str,
+    path: str,
+    *,
+    rate: float,
+    kept: bool = False,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
+) -> Generator[dict[str, Visits]]:
+    """For as long as the block lasts `rate` requests a second to each address, by region; at most one at a time.
+
+    Each is on a connection of its own, or `kept`: all on one, until the other side asks for another one.
+    """
     found = {region: Visits() for region in addresses}
     over = threading.Event()
 
     def visit(region: str, address: str) -> None:
         due = time.monotonic()
-        while not over.is_set():
-            try:
-                with public(address, host, timeout=TIMEOUT) as client:
-                    what = str(client.get(path).status_code)
-            except httpx.HTTPError as problem:
-                what = f"{type(problem).__name__}: {problem}"
-            found[region].outcomes[what] += 1
-            due = max(due + 1 / rate, time.monotonic())
-            over.wait(due - time.monotonic())
+        with public(address, host, timeout=timeout) as always:
+            while not over.is_set():
+                try:
+                    with nullcontext(always) if kept else public(address, host, timeout=timeout) as client:
+                        what = str(client.get(path, headers=headers).status_code)
+                except httpx.HTTPError as problem:
+                    what = f"{type(problem).__name__}: {problem}"
+                found[region].outcomes[what] += 1
+                due = max(due + 1 / rate, time.monotonic())
+                over.wait(due - time.monotonic())
 
     threads = [threading.Thread(target=visit, args=pair, daemon=True) for pair in addresses.items()]
     for thread in threads:
@@ -61,4 +74,4 @@ def visited(addresses: Mapping[str, str], host: str, path: str, *, rate: float) 
     finally:
         over.set()
         for thread in threads:
-            thread.join(4 * TIMEOUT)
+            thread.join(4 * timeout)
