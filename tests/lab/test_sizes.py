@@ -31,7 +31,8 @@ def unsized(engine: Engine) -> Path:
     config = content["config"]
     for name in ("istiod", "proxies"):
         del config[f"{NAMESPACE}:mesh"][name]
-    for gateway in config[f"{NAMESPACE}:gateways"].values():
+    for name in ("ingress", "eastWest"):
+        gateway = config[f"{NAMESPACE}:gateways"][name]
         del gateway["replicas"], gateway["resources"]
     file = engine.scratch / "Pulumi.unsized.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -34,7 +34,7 @@ for release in json.loads(pathlib.Path("releases.json").read_text()):
     answer = pulumi.runtime.invoke(
         "kubernetes:helm:template", {"jsonOpts": json.dumps(options)}, pulumi.InvokeOptions(version=sdk.get_version())
     )
-    pulumi.export(release["name"], answer.value["result"])
+    pulumi.export(release["label"] or release["name"], answer.value["result"])
 """
 
 
@@ -43,16 +43,18 @@ class Release:
     """A Helm release as the engine is told of it.
 
     :ivar chart: folder of the chart.
+    :ivar label: what tells it from those of the same name in other clusters.
     """
 
     chart: str
     name: str
     namespace: str
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    label: str = ""
 
 
 def rendered(releases: list[Release], env: Mapping[str, str], folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The objects of each release, by its name.
+    """The objects of each release, by its label or name.
 
     :param folder: an empty folder for the engine's state.
     """
