@@ -141,6 +141,7 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
         acted.public_name()
         acted.elsewhere()
         acts.previewed(stage, day_two(stack))
+        acted.protected()
         acts.day_two(stage, unprotected(stack))
         acts.gone(stage, kept(stack))
         traffic.remove()

@@ -37,6 +37,10 @@ FROM_ELSEWHERE = "Deploy from where `istio-mesh:aws.deployFrom` says"
 """A part of what is said where no way leads to an API server."""
 
 
+PROTECTED = "currently marked for protection"
+"""A part of what the engine says of a resource that it does not delete."""
+
+
 @dataclass
 class Whole:
     """The acts of a stack that is deployed in the lab.
@@ -205,6 +209,27 @@ class Whole:
                 equal("ends the path", (constraints.ca, constraints.path_length), (True, 0))
             row["authorities"] = len(serials)
 
+    def protected(self) -> None:
+        """A protected stack is not taken away, and stays whole."""
+        if not _is_protected(self.stack):
+            return
+        title = f"{self.stack.name}: `destroy` of a protected stack is refused before anything is deleted"
+        with self.rows.row("A5", title) as row:
+            before, objects = self.stage.account.changes(), clusters.objects(self.runtimes)
+            try:
+                self.stage.engine.destroy()
+            except RunFailed as failed:
+                if PROTECTED not in failed.said:
+                    raise Differs(f"the engine does not say `{PROTECTED}`, but: {failed.said[-600:]}") from failed
+            else:
+                raise Differs("`destroy` of a protected stack succeeded")
+            equal("calls that change something", self.stage.account.changes() - before, 0)
+            now = clusters.objects(self.runtimes)
+            missing = {region: sorted(found - now[region]) for region, found in objects.items()}
+            equal("what is missing in the clusters", [name for found in missing.values() for name in found], [])
+            equal("what `up` has to mend", self.stage.engine.up().by_type(), {})
+            row["says"] = PROTECTED
+
     def nothing_left(self, before: Mapping[str, set[str]]) -> None:
         """What was in the clusters before is all that is in them."""
         with self.rows.row("A5", f"{self.stack.name}: nothing is left in the clusters either") as row:
@@ -310,9 +335,13 @@ class Whole:
                         yield table["RouteTableId"], {name: route[name] for name in names if name in route}
 
 
+def _is_protected(stack: Stack) -> bool:
+    return bool(stack.part("aws").get("deletionProtection"))
+
+
 def unprotected(stack: Stack) -> list[DayTwo]:
     """What has to be done before a stack can be taken away (docs/teardown.md)."""
-    if not stack.part("aws").get("deletionProtection"):
+    if not _is_protected(stack):
         return []
 
     def edit(config: dict[str, Any]) -> None:
