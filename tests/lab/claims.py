@@ -8,6 +8,7 @@ from lab.paths import Paths
 
 BREAKS = {
     "A4": "a context that does not exist and a stopped API server are made; anything left after destroy is seen",
+    "A6": "one object that an API server does not take, or one that differs with the overlay and is not on its list",
     "B1": "a workload that shows a certificate of the other region's intermediate, or one failed request of the load",
     "B2": "a certificate that is not replaced before it ends, or one failed request while it is",
     "B3": "the remote secret is taken away: the other region's endpoints have to be gone; the old token is tried again",
@@ -19,7 +20,7 @@ BREAKS = {
     "C5": "steps that would cut proxies off are tried: with proxies, with a namespace that asks, and by two minors",
     "C7": "a pair of regions that is not wired, or that does not answer",
     "D1": "an unknown host and a wrong certificate are tried",
-    "D2": "names outside the mesh, a certificate of a foreign root, no certificate and plain text are tried",
+    "D2": "other names, a foreign root, no certificate and plain text are tried; one answer cut off as a pod ends",
     "E1": "a share further from its weight than chance allows, or one request that takes another route",
     "E2": "one failed request of the load, or a share that has not followed the number",
     "E3": "one answer of the old colour after the change has arrived, or one failed request",

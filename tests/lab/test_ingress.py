@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from tests.lab.support.certificates import Authority, dns_names, fingerprint, pe
 from tests.lab.support.engine import NAMESPACE, Engine
 from tests.lab.support.site import INGRESS, Site
 from tests.lab.support.tls import knock
+from tests.lab.support.visitor import visited
 
 UNKNOWN = "unknown.example"
 EXISTING = "proof-existing"
+VISITS = 10  # requests a second of each client while a certificate is renewed
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +111,10 @@ def _set_secret(engine: Engine, file: Path, path: str, value: str) -> None:
     engine.pulumi("config", "set", *options, "--", f"{NAMESPACE}:{path}", value)
 
 
-@pytest.mark.proof("D1", "certificates given as a stack secret and by an existing Secret are the ones shown")
+@pytest.mark.proof(
+    "D1",
+    "certificates given as a stack secret and by an existing Secret are shown; one is renewed and no request fails",
+)
 def test_given_certificates_are_shown(
     sites: Mapping[str, Site],
     engine: Engine,
@@ -118,15 +124,8 @@ def test_given_certificates_are_shown(
     put_back: None,
     record: Callable[..., None],
 ) -> None:
-    certificate, key = own_certificates.issue(x509.DNSName(hosts[0]))
-    servers = [
-        {"hosts": [hosts[0]], "tls": {"certificate": certificate.decode()}},
-        {"hosts": [hosts[1]], "tls": {"existingSecret": EXISTING}},
-    ]
-    file = engine.configured({"gateways": {"ingress": {"servers": servers}}})
-    _set_secret(engine, file, "gateways.ingress.servers[0].tls.privateKey", key.decode())
-    assert "PRIVATE KEY" not in file.read_text(encoding="utf-8"), "the key is in the stack's file in plain text"
-    changes = engine.up(file)
+    first, renewed = (own_certificates.issue(x509.DNSName(hosts[0])) for _ in range(2))
+    changes = engine.up(_given(engine, hosts, first))
     trusted = pem_of(*own_certificates.chain)
     shown: set[str] = set()
     for site in sites.values():
@@ -142,4 +141,43 @@ def test_given_certificates_are_shown(
             assert former.reached == "handshake", f"{site.name} still shows the stack's own certificate for {host}"
             assert former.server is None
             shown.add(f"{site.name} {host}")
-    record(up_s=round(changes.seconds, 1), shown=sorted(shown))
+    addresses = {site.name: site.ingress_address() for site in sites.values()}
+    with (
+        visited(addresses, hosts[0], "/health", rate=VISITS) as anew,
+        visited(addresses, hosts[0], "/health", rate=VISITS, kept=True) as kept,
+    ):
+        again = engine.up(_given(engine, hosts, renewed))
+        started = time.monotonic()
+        serial = x509.load_pem_x509_certificate(renewed[0]).serial_number
+        for name, address in addresses.items():
+
+            def shows(address: str = address) -> bool:
+                found = knock(address, 443, sni=hosts[0], trusted=trusted).server
+                return found is not None and found.serial_number == serial
+
+            wait_for(shows, deadline=30, what=f"the renewed certificate at {name}")
+        arrived = time.monotonic() - started
+    visits = [*anew.values(), *kept.values()]
+    record(
+        up_s=round(changes.seconds, 1),
+        shown=sorted(shown),
+        renewing_up_s=round(again.seconds, 1),
+        shown_after_s=round(arrived, 1),
+        sent=sum(found.sent for found in visits),
+        failed=sum(sum(found.failed.values()) for found in visits),
+    )
+    for found in visits:
+        assert found.sent
+        assert not found.failed, found.outcomes
+
+
+def _given(engine: Engine, hosts: list[str], pair: tuple[bytes, bytes]) -> Path:
+    """The stack's file with a certificate and its key for the first host, and an existing Secret for the second."""
+    servers = [
+        {"hosts": [hosts[0]], "tls": {"certificate": pair[0].decode()}},
+        {"hosts": [hosts[1]], "tls": {"existingSecret": EXISTING}},
+    ]
+    file = engine.configured({"gateways": {"ingress": {"servers": servers}}})
+    _set_secret(engine, file, "gateways.ingress.servers[0].tls.privateKey", pair[1].decode())
+    assert "PRIVATE KEY" not in file.read_text(encoding="utf-8"), "the key is in the stack's file in plain text"
+    return file
