@@ -158,7 +158,7 @@ class EksControlPlane(pulumi.ComponentResource):
             storage_config={"block_storage": {"enabled": on}},
             tags=place.tags(),
             # Nodes and interfaces need their ways out for as long as they are there. EKS refuses to delete it only when
-            # a `destroy` has taken half of the stack away: the engine refuses before it begins.
+            # a `destroy` has taken half of the stack away: the engine refuses in its preview, before it begins.
             opts=place.options(
                 self, [network, logs, *own.ready, *nodes.ready], protect=shared.deletion_protection or None
             ),

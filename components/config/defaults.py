@@ -33,14 +33,14 @@ GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
 """Of a gateway's pod, as in the gateway chart: little is set aside where few requests come, and it may take far more
 for a while, because all requests of a region pass it."""
 
-GATEWAY_DRAIN_AT_LEAST = Duration.parse("30s")
-"""Of a gateway's pod that is replaced: so long it takes new connections, because a load balancer of a cloud goes on
-sending some for a while after it was told not to (AWS NLB: elastic load balancing, deregistration). Istio's own 5 s are
-shorter, and end all connections with them."""
+GATEWAY_DRAIN_AT_LEAST = Duration.parse("2m")
+"""Of a gateway's pod that is replaced: so long it takes new connections, since a Network Load Balancer of AWS goes on
+sending some for two minutes after it was told not to (measured by users of its controller: issue 2366 of
+kubernetes-sigs/aws-load-balancer-controller). Istio's own 5 s end it, with all connections, long before."""
 
-GATEWAY_DRAIN_AT_MOST = Duration.parse("2m")
+GATEWAY_DRAIN_AT_MOST = Duration.parse("4m")
 """Of the same: it ends when its last connection is gone, and at the latest then. Connections of callers in other
-regions have left it after the 30 s above and the life of a connection, with half a minute for what is under way."""
+regions have left it after the two minutes above, the life of a connection, and half a minute for the last answer."""
 
 PROXY_RESOURCES = resources(("100m", "128Mi"), ("200m", "256Mi"))
 """Of the proxy in each pod: what it sets aside is, times the pods, what the mesh costs. 1000 requests a second take
@@ -155,7 +155,14 @@ keep, so that no request is sent on a connection that is being closed."""
 CONNECTION_LIFE = Duration.parse("60s")
 """Of a connection for HTTP, where there are other regions: then it gets no more requests, and is closed after the last
 answer. What passes the gateway of another region is sealed, so that a pod of it that is replaced can ask nobody to
-leave: callers leave by themselves. A handshake a minute costs nothing."""
+leave: callers leave by themselves. Connections within the region end too, since Istio cannot tell them apart here: one
+handshake a minute for each."""
+
+LAST_ANSWER = Duration.parse("30s")
+"""What a request may still take that was sent at the end of a connection's life: twice the time-out of a route."""
+
+DRAIN_DURATION = Duration.parse("45s")
+"""How long Envoy keeps what a change of its configuration replaces, Istio's own `drainDuration`."""
 
 TCP_KEEPALIVE = Duration.parse("60s")
 """Idle time of a TCP connection before it is probed: below the 350 s after which a network load balancer forgets it

@@ -218,40 +218,31 @@ class PublicNameConfig(Model):
         )
 
 
-_LONGEST_OPEN = Duration.parse("45s")
-"""How long Envoy takes new connections after it was asked to end (Istio: `drainDuration`)."""
-
-
 class DrainConfig(Model):
-    """How a gateway's pod ends that is replaced or taken away: it serves on until nobody is connected to it."""
+    """How a gateway's pod ends that is replaced or taken away: it serves on until nobody is connected to it, or for
+    `atMost`."""
 
     at_least: Duration = defaults.GATEWAY_DRAIN_AT_LEAST
-    """How long it takes new connections, at most 45s; default 30s. Load balancers of a cloud send some for so long."""
+    """How long it takes new connections at least, and does not end; default 2m. Load balancers of a cloud send some for
+    so long."""
 
     at_most: Duration = defaults.GATEWAY_DRAIN_AT_MOST
-    """How long it serves the connections that it has; default 2m. It ends before, when the last one is closed."""
+    """How long it serves the connections that it has; default 4m. It ends before, when the last one is closed."""
 
     def faults(self) -> Iterator[Fault]:
-        if self.at_least > _LONGEST_OPEN:
+        if self.at_most <= self.open_for:
             yield Fault(
-                f"{self.at_least} is more than {_LONGEST_OPEN}",
-                "Envoy takes no new connections after that, and those that still came would be refused",
-                f"Write at most `{_LONGEST_OPEN}`",
-                ("atLeast",),
-            )
-        elif self.at_most.seconds < (needed := self.at_least.seconds + defaults.CONNECTION_LIFE.seconds):
-            yield Fault(
-                f"{self.at_most} is less than `atLeast` ({self.at_least}) and the life of a connection "
-                f"({defaults.CONNECTION_LIFE}) together",
-                "Callers in other regions would lose requests with each pod of a gateway that is replaced",
-                f"Write at least `{Duration(needed)}`",
+                f"{self.at_most} is no more than the {self.open_for} for which it takes new connections",
+                "The pod would be killed with all requests that are under way",
+                "Write some minutes more than that",
                 ("atMost",),
             )
 
     @property
-    def connection_life(self) -> Duration:
-        """The longest that callers may use a connection, so that the last one has left in time."""
-        return Duration(self.at_most.seconds - self.at_least.seconds)
+    def open_for(self) -> Duration:
+        """How long it takes new connections: never shorter than Istio's own, since Envoy keeps for as long what a
+        change of its configuration replaces."""
+        return max(self.at_least, defaults.DRAIN_DURATION)
 
 
 class IngressConfig(Model):

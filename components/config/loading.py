@@ -236,7 +236,8 @@ def _between_services(
     gateways = values.get("gateways", GatewaysConfig())
     if isinstance(gateways, GatewaysConfig):
         yield from (fault.under(("services",)) for fault in host_faults(services, gateways))
-        yield from (fault.under(("services",)) for fault in drain_faults(services, gateways))
+        if len(names) > 1:
+            yield from drain_faults(services, gateways)
         if len(services) == len(written):
             # A stack without services leaves its hosts to other programs, with tools too.
             taking = {**services, **of_tools} if services else {}

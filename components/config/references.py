@@ -4,11 +4,13 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from components.config import defaults
 from components.config.egress import ExternalConfig
 from components.config.faults import Fault, Location
 from components.config.gateways import GatewaysConfig
 from components.config.names import host_covers, split
 from components.config.services import ServiceConfig
+from components.config.values import Duration
 
 ISTIO_NAMESPACES = frozenset({"istio-system", "istio-ingress"})
 """Namespaces of the mesh itself."""
@@ -234,18 +236,36 @@ def unserved_faults(services: Mapping[str, ServiceConfig], gateways: GatewaysCon
 
 
 def drain_faults(services: Mapping[str, ServiceConfig], gateways: GatewaysConfig) -> Iterator[Fault]:
-    """Connections that outlive a gateway's pod; relative to `istio-mesh:services`."""
-    longest = gateways.drain.connection_life
-    for name, service in services.items():
-        for place, settings in service.settings():
-            life = settings.pool.max_connection_duration
-            if life is not None and life > longest:
-                yield Fault(
-                    f"{life} is more than the {longest} that a gateway's pod serves on after its last new connection",
-                    "Callers in other regions would lose requests with each pod of it that is replaced",
-                    f"Write at most `{longest}`, or raise `atMost` of `istio-mesh:gateways.drain`",
-                    (name, *place, "pool", "maxConnectionDuration"),
-                )
+    """Connections to other regions that outlive a gateway's pod; relative to the stack."""
+    drain = gateways.drain
+    around = drain.open_for.seconds + defaults.LAST_ANSWER.seconds
+    lives = {
+        (name, *place): settings.pool.max_connection_duration
+        for name, service in services.items()
+        for place, settings in service.settings()
+    }
+    usual = any(service.traffic.pool.max_connection_duration is None for service in services.values())
+    if usual and around + defaults.CONNECTION_LIFE.seconds > drain.at_most.seconds:
+        yield Fault(
+            f"{drain.at_most} is less than the {drain.open_for} for which a pod takes new connections, the life of one "
+            f"({defaults.CONNECTION_LIFE}), and {defaults.LAST_ANSWER} for its last answer",
+            _LOST,
+            f"Write at least `{Duration(around + defaults.CONNECTION_LIFE.seconds)}`",
+            ("gateways", "drain", "atMost"),
+        )
+    for place, life in lives.items():
+        if life is not None and around + life.seconds > drain.at_most.seconds:
+            yield Fault(
+                f"with {life}, {defaults.LAST_ANSWER} for its last answer, and the {drain.open_for} for which a "
+                f"gateway's pod takes new connections, a connection outlives the pod's {drain.at_most}",
+                _LOST,
+                f"Shorten it, or write at least `{Duration(around + life.seconds)}` for `atMost` of "
+                "`istio-mesh:gateways.drain`",
+                ("services", *place, "pool", "maxConnectionDuration"),
+            )
+
+
+_LOST = "Callers in other regions would lose requests with each pod of a gateway that is replaced"
 
 
 def egress_references(external: Mapping[str, ExternalConfig], known: Known) -> Iterator[Fault]:

@@ -290,15 +290,12 @@ class ServiceConfig(Model):
         for port in self.traffic.ports:
             yield from self._port_known(port, ("traffic", "ports", port))
         yield from resilience_faults(self.failover, self.distribute, self.settings())
-        for place, settings in self.settings():
-            ports = {place[-1]} if "ports" in place else set(self.ports)
-            if settings.pool.max_connection_duration is not None and not ports & set(self.http_ports):
-                yield Fault(
-                    "it is not for HTTP",
-                    "Istio would cut its connections, whatever is under way on them",
-                    "Take it out; it is for ports whose requests proxies see",
-                    (*place, "pool", "maxConnectionDuration"),
-                )
+        for place, traffic in self._traffic():
+            for port, settings in traffic.ports.items():
+                if settings.pool.max_connection_duration is not None and port in self.ports.keys() - self.http_ports:
+                    yield self._no_requests((*place, "ports", port))
+            if traffic.pool.max_connection_duration is not None and not self.http_ports:
+                yield self._no_requests(place)
         hosts: dict[tuple[str, str], int] = {}
         for index, public in enumerate(self.hosts):
             for position, path in enumerate(public.paths):
@@ -322,13 +319,25 @@ class ServiceConfig(Model):
 
     def settings(self) -> Iterator[tuple[tuple[str, ...], SettingsConfig]]:
         """Everything that says how callers treat it, with its place."""
-        for place, traffic in (
-            (("traffic",), self.traffic),
-            *((("versions", name, "traffic"), version.traffic) for name, version in self.versions.items()),
-        ):
+        for place, traffic in self._traffic():
             yield place, traffic
             for port, settings in traffic.ports.items():
                 yield (*place, "ports", port), settings
+
+    def _traffic(self) -> Iterator[tuple[tuple[str, ...], TrafficConfig]]:
+        """The settings of all versions, then those of each."""
+        yield ("traffic",), self.traffic
+        for name, version in self.versions.items():
+            yield ("versions", name, "traffic"), version.traffic
+
+    @staticmethod
+    def _no_requests(place: tuple[str, ...]) -> Fault:
+        return Fault(
+            "there it is not for HTTP",
+            "It would be left out: proxies see no requests on such a port, and cannot tell when none is under way",
+            "Take it out, or name a port for HTTP",
+            (*place, "pool", "maxConnectionDuration"),
+        )
 
     def _port_known(self, port: str, place: tuple[str | int, ...], *, http: bool = False) -> Iterator[Fault]:
         if port not in self.ports:

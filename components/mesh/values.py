@@ -357,7 +357,11 @@ def _gateway(
             "maxReplicas": replicas.max,
             "targetCPUUtilizationPercentage": config.target_cpu,
         },
-        "podAnnotations": {PROXY_ANNOTATION: proxy},
+        "podAnnotations": {
+            PROXY_ANNOTATION: proxy,
+            # So long Envoy takes new connections after it was asked to end.
+            "proxy.istio.io/config": f"drainDuration: {drain.open_for.seconds}s",
+        },
         # Without the first word the agent ends Envoy, with all connections, after the seconds of the second.
         "env": {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true", "MINIMUM_DRAIN_DURATION": drain.at_least.go},
         "terminationGracePeriodSeconds": drain.at_most.seconds,

@@ -11,7 +11,8 @@ import pytest
 
 from components.config.gateways import INGRESS_AUTHORITY_LIFETIME
 from components.resources.gateway import AUTHORITY_LIFETIME
-from tests.builders import authority, faults_of, host_of
+from tests.builders import authority, faults_of, host_of, stack_config
+from tests.services import PLAIN
 
 _SECRET = {"existingSecret": "tls"}
 _LONG, _LONG_WILDCARD = host_of(250), f"*.{host_of(241)}"
@@ -32,23 +33,23 @@ def _server(host: str = "exam.com", **tls: Any) -> dict[str, Any]:
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     (
-        "new connections after Envoy takes none",
-        {"gateways": {"drain": {"atLeast": "1m"}}},
+        "a pod that is killed while it takes connections",
+        {"gateways": {"drain": {"atLeast": "5s", "atMost": "45s"}}},
         [
             (
-                "istio-mesh:gateways.drain.atLeast: 1m is more than 45s. Envoy takes no new connections after that, "
-                "and those that still came would be refused. Write at most `45s`."
+                "istio-mesh:gateways.drain.atMost: 45s is no more than the 45s for which it takes new connections. The "
+                "pod would be killed with all requests that are under way. Write some minutes more than that."
             ),
         ],
     ),
     (
         "a pod that ends before its callers have left",
-        {"gateways": {"drain": {"atLeast": "10s", "atMost": "1m"}}},
+        {"gateways": {"drain": {"atLeast": "1m", "atMost": "2m"}}, "services": {"exam/exam-service": PLAIN}},
         [
             (
-                "istio-mesh:gateways.drain.atMost: 1m is less than `atLeast` (10s) and the life of a connection (1m) "
-                "together. Callers in other regions would lose requests with each pod of a gateway that is replaced. "
-                "Write at least `1m10s`."
+                "istio-mesh:gateways.drain.atMost: 2m is less than the 1m for which a pod takes new connections, the "
+                "life of one (1m), and 30s for its last answer. Callers in other regions would lose requests with each "
+                "pod of a gateway that is replaced. Write at least `2m30s`."
             ),
         ],
     ),
@@ -412,3 +413,10 @@ def test_a_right_certificate_is_taken(tmp_path: Path, tls: dict[str, Any]) -> No
 
 def test_the_limit_of_a_generated_certificate_is_the_lifetime_of_its_authority() -> None:
     assert INGRESS_AUTHORITY_LIFETIME == AUTHORITY_LIFETIME
+
+
+def test_in_one_cluster_no_connection_passes_a_gateway_between_regions(tmp_path: Path) -> None:
+    old = {**PLAIN, "traffic": {"pool": {"maxConnectionDuration": "1h"}}}
+    gateways = {"drain": {"atLeast": "5s", "atMost": "1m"}}
+    config = stack_config(tmp_path, ("use1",), gateways=gateways, services={"exam/exam-service": old})
+    assert config.gateways.drain.open_for.seconds == 45

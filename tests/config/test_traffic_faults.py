@@ -12,13 +12,13 @@ from tests.services import services
 
 CASES: list[tuple[str, Yaml, list[str]]] = [
     (
-        "connections of TCP that would be cut",
+        "an age of connections whose requests are not seen",
         services(traffic={"ports": {"tcp": {"pool": {"maxConnectionDuration": "1m"}}}}),
         [
             (
-                'istio-mesh:services["exam/exam-service"].traffic.ports.tcp.pool.maxConnectionDuration: it is not for '
-                "HTTP. Istio would cut its connections, whatever is under way on them. Take it out; it is for ports "
-                "whose requests proxies see."
+                'istio-mesh:services["exam/exam-service"].traffic.ports.tcp.pool.maxConnectionDuration: there it is '
+                "not for HTTP. It would be left out: proxies see no requests on such a port, and cannot tell when none "
+                "is under way. Take it out, or name a port for HTTP."
             )
         ],
     ),
@@ -27,10 +27,10 @@ CASES: list[tuple[str, Yaml, list[str]]] = [
         services(traffic={"ports": {"http": {"pool": {"maxConnectionDuration": "5m"}}}}),
         [
             (
-                'istio-mesh:services["exam/exam-service"].traffic.ports.http.pool.maxConnectionDuration: 5m is more '
-                "than the 1m30s that a gateway's pod serves on after its last new connection. Callers in other regions "
-                "would lose requests with each pod of it that is replaced. Write at most `1m30s`, or raise `atMost` of "
-                "`istio-mesh:gateways.drain`."
+                'istio-mesh:services["exam/exam-service"].traffic.ports.http.pool.maxConnectionDuration: with 5m, 30s '
+                "for its last answer, and the 2m for which a gateway's pod takes new connections, a connection "
+                "outlives the pod's 4m. Callers in other regions would lose requests with each pod of a gateway that "
+                "is replaced. Shorten it, or write at least `7m30s` for `atMost` of `istio-mesh:gateways.drain`."
             )
         ],
     ),

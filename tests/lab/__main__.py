@@ -37,7 +37,9 @@ def command(arguments: Sequence[str]) -> list[str]:
 def _clear(folder: Path) -> None:
     """Take away what sessions that have ended left, and be ready for this one."""
     for left in folder.glob("*"):
-        if not Path("/proc", left.name).exists():
+        if left.is_symlink():
+            left.unlink()
+        elif not Path("/proc", left.name).exists():
             shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
 

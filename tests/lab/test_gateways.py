@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 
 from lab.waiting import wait_for
 from tests.lab.support.pods import living
 from tests.lab.support.site import INGRESS, PUBLIC, SYSTEM, Site, url_of
-from tests.lab.support.traffic import PATIENT, loaded
+from tests.lab.support.traffic import LONGEST, PATIENT, loaded
 from tests.lab.support.visitor import visited
 
 NAMESPACE = "resilience"  # of tests/lab/stage/resilience.yaml
@@ -23,34 +24,61 @@ SLOW = {"x-echo-delay": "9s"}
 SLOW_RATE = 5  # of these
 PATIENCE = 20.0  # seconds that a client waits for such an answer
 GATEWAYS = ((SYSTEM, "istio-eastwestgateway"), (INGRESS, "istio-ingress"))
-LONGEST = 100.0  # seconds that a pod serves on: the life of a connection and an answer, and some; at 120 it is killed
+SPARE = 30.0  # seconds before it would be killed within which a pod has to be gone, all its connections closed
 
 
-def _pods(site: Site) -> dict[tuple[str, str], str]:
-    """Each gateway's pod: namespace and name, with its identity."""
-    return {
-        (namespace, pod["metadata"]["name"]): pod["metadata"]["uid"]
-        for namespace, name in GATEWAYS
-        for pod in living(site.kubectl, namespace, "-l", f"app={name}")
-    }
+@dataclass
+class Former:
+    """The pods that a region's gateways had, until they are gone.
+
+    :ivar killed: when each that is about to end would be killed, by identity.
+    :ivar spared: seconds before that at which each was seen to be gone.
+    """
+
+    site: Site
+    there: set[str]
+    killed: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    spared: dict[str, float] = field(default_factory=dict[str, float])
+
+    @classmethod
+    def of(cls, site: Site) -> Former:
+        uids = {
+            pod["metadata"]["uid"]
+            for namespace, name in GATEWAYS
+            for pod in living(site.kubectl, namespace, "-l", f"app={name}")
+        }
+        assert len(uids) == len(GATEWAYS), f"{site.name}: {uids}"
+        return cls(site, uids)
+
+    def gone(self) -> bool:
+        """Looks again; whether none is there any more."""
+        pods = {
+            pod["metadata"]["uid"]: pod["metadata"]
+            for namespace, name in GATEWAYS
+            for pod in self.site.kubectl.items("pod", "-n", namespace, "-l", f"app={name}")
+        }
+        for uid in self.there & pods.keys():
+            if "deletionTimestamp" in pods[uid]:
+                # When its grace period is over.
+                self.killed[uid] = datetime.fromisoformat(pods[uid]["deletionTimestamp"])
+        for uid in self.there - pods.keys() - self.spared.keys():
+            assert uid in self.killed, f"a pod of {self.site.name} was gone before it was told to end"
+            self.spared[uid] = (self.killed[uid] - datetime.now(UTC)).total_seconds()
+        return self.spared.keys() == self.there
 
 
-def _there(site: Site, uids: set[str]) -> set[str]:
-    """Those of these pods that have not ended, whether they are about to or not."""
-    return uids & {
-        pod["metadata"]["uid"]
-        for namespace, name in GATEWAYS
-        for pod in site.kubectl.items("pod", "-n", namespace, "-l", f"app={name}")
-    }
+def _all_gone(former: Sequence[Former]) -> bool:
+    """All are looked at each time, so that each is seen while it ends."""
+    gone = [pods.gone() for pods in former]
+    return all(gone)
 
 
 @pytest.mark.proof("D2", "pods of both gateways made anew in every region under load, with no retry at all: none fails")
 def test_gateways_are_made_anew(sites: Mapping[str, Site], record: Callable[..., None]) -> None:
     everywhere = {site.region.region for site in sites.values()}
-    before = {name: set(_pods(site).values()) for name, site in sites.items()}
-    assert all(len(uids) == len(GATEWAYS) for uids in before.values()), before
+    former = [Former.of(site) for site in sites.values()]
     callers = [(site.caller(NAMESPACE, CALLER), ONCE) for site in sites.values()]
-    bounds = ("--duration", "280s", "--timeout", f"{PATIENCE:g}s", *PATIENT)
+    bounds = ("--duration", f"{LONGEST}s", "--timeout", f"{PATIENCE:g}s", *PATIENT)
     addresses = {name: site.ingress_address() for name, site in sites.items()}
     with (
         visited(addresses, PUBLIC, "/health", rate=VISITS) as anew,
@@ -62,23 +90,16 @@ def test_gateways_are_made_anew(sites: Mapping[str, Site], record: Callable[...,
         for site in sites.values():
             for namespace, name in GATEWAYS:
                 site.kubectl.run("rollout", "restart", f"deploy/{name}", "-n", namespace)
-        for site in sites.values():
-            for namespace, name in GATEWAYS:
-                site.kubectl.rolled_out(namespace, f"deploy/{name}")
-        replaced = time.monotonic()
-        wait_for(
-            lambda: not any(_there(site, before[name]) for name, site in sites.items()),
-            deadline=LONGEST,
-            what="the former pods of the gateways to end",
-        )
-        served_on = time.monotonic() - replaced
+        wait_for(lambda: _all_gone(former), deadline=LONGEST - SPARE, what="the former pods of the gateways to end")
+    spared = [seconds for pods in former for seconds in pods.spared.values()]
     visits = {"anew": anew, "kept": kept, "slow": slow}
     record(
-        former_pods_served_on_s=round(served_on, 1),
+        gone_before_the_kill_s=[round(seconds, 1) for seconds in sorted(spared)],
         calls=[load.figures for load in loads],
         slow_calls=[load.figures for load in slow_loads],
         visits={kind: [dict(found.outcomes) for found in by_region.values()] for kind, by_region in visits.items()},
     )
+    assert min(spared) > SPARE, f"a pod was about to be killed with connections open: {spared}"
     for load in (*loads, *slow_loads):
         assert load.failed == 0, load.figures
         assert set(load.regions) == everywhere, load.figures

@@ -24,18 +24,20 @@ from tests.test_main_aws import of_file, run
 OF_A_REGISTRY = "aws-load-balancer-controller"
 """A chart that no package registry has: its values are compared, and it is not rendered."""
 
+_SIZES = r"(requests|limits)\.(cpu|memory)"
 OVERLAID = (
     r"Deployment \S+ spec\.replicas",
-    r"Deployment \S+ spec\.template\.spec\.containers\[[\w-]+\]\.(image|imagePullPolicy|resources\..*)",
+    rf"Deployment \S+ spec\.template\.spec\.containers\[[\w-]+\]\.(image|imagePullPolicy|resources\.{_SIZES})",
     # What the lab's Envoy lacks, and what stands in for it.
     r"Deployment istiod-\S+ spec\.template\.spec\.containers\[discovery\]\.env\[PILOT_ENABLE_\w+\]",
     r"Deployment \S+ spec\.template\.metadata\.annotations\.istio-mesh/proxy",
+    r"ConfigMap istio-\S+ data\.mesh\.defaultConfig\.proxyStatsMatcher\.inclusionSuffixes",
+    r"ConfigMap istio-\S+ data\.mesh\.extensionProviders",
+    # The lab's load balancers follow at once.
+    r"Deployment \S+ spec\.template\.metadata\.annotations\.proxy\.istio\.io/config",
+    r"Deployment \S+ spec\.template\.spec\.containers\[istio-proxy\]\.env\[MINIMUM_DRAIN_DURATION\]",
     # One replica has neither.
     r"(HorizontalPodAutoscaler|PodDisruptionBudget) \S+",
-    # The injector's templates and values, where sidecars' images and sizes are, and the mesh's statistics.
-    r"ConfigMap istio-sidecar-injector-\S+ data\.values",
-    r"ConfigMap istio-\S+ data\.mesh",
-    r"ConfigMap values-\S+ data\.(original|merged)-values",
 )
 """What the overlay may change of what is rendered: `kind name path`."""
 
@@ -178,9 +180,10 @@ def _settled(inputs: Any) -> str:
 
 
 def _differing(one: Any, other: Any, path: str = "") -> Iterator[str]:
-    """Where two objects differ; items of a list by their names."""
+    """Where two objects differ; items of a list by their names, and what is written within a text too."""
     if one == other:
         return
+    one, other = _read(one), _read(other)
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted(one.keys() | other.keys()):
             yield from _differing(one.get(key), other.get(key), f"{path}.{key}" if path else f" {key}")
@@ -189,6 +192,11 @@ def _differing(one: Any, other: Any, path: str = "") -> Iterator[str]:
             yield from _differing(named[0].get(key), named[1].get(key), f"{path}[{key}]")
     else:
         yield path
+
+
+def _read(value: Any) -> Any:
+    """What a ConfigMap holds as a text."""
+    return yaml.safe_load(value) if isinstance(value, str) and "\n" in value else value
 
 
 def _named(one: Any, other: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -76,9 +76,9 @@ topologySpreadConstraints:
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector: {matchLabels: {app: istio-ingress}}
-podAnnotations: {istio-mesh/proxy: digest}
-env: {EXIT_ON_ZERO_ACTIVE_CONNECTIONS: "true", MINIMUM_DRAIN_DURATION: 30s}
-terminationGracePeriodSeconds: 120
+podAnnotations: {istio-mesh/proxy: digest, proxy.istio.io/config: "drainDuration: 120s"}
+env: {EXIT_ON_ZERO_ACTIVE_CONNECTIONS: "true", MINIMUM_DRAIN_DURATION: 2m}
+terminationGracePeriodSeconds: 240
 service: {type: LoadBalancer}
 podDisruptionBudget: {minAvailable: 1}
 """
@@ -139,6 +139,7 @@ def test_gateways_serve_on_until_nobody_is_connected(tmp_path: Path) -> None:
     for rendered in (ingress(config), east_west(config)):
         assert rendered["env"] == {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true", "MINIMUM_DRAIN_DURATION": "5s"}
         assert rendered["terminationGracePeriodSeconds"] == 180
+        assert rendered["podAnnotations"]["proxy.istio.io/config"] == "drainDuration: 45s", "not below Istio's own"
     assert east_west(config, serves_remotes=True)["env"] == {
         **east_west(config)["env"],
         "ISTIO_META_REQUESTED_NETWORK_VIEW": "n1",

@@ -169,9 +169,9 @@ class Engine:
         """Bring the account to what the program says."""
         return self._changes("up", "--yes", "--skip-preview")
 
-    def destroy(self) -> Changes:
-        """Take everything away."""
-        return self._changes("destroy", "--yes", "--skip-preview")
+    def destroy(self, *, previewed: bool = False) -> Changes:
+        """Take everything away. previewed: begin only where a preview found nothing wrong, as a person's run does."""
+        return self._changes("destroy", "--yes", *([] if previewed else ["--skip-preview"]))
 
     def _changes(self, verb: str, *options: str) -> Changes:
         log = self._log()

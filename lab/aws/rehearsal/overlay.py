@@ -21,13 +21,14 @@ ALLOWED = (
     "istio-mesh:mesh.istiod.resources",
     "istio-mesh:mesh.proxies.resources",
     "istio-mesh:aws.loadBalancerController.charts",
+    "istio-mesh:gateways.drain.atLeast",
     "istio-mesh:gateways.ingress.replicas",
     "istio-mesh:gateways.ingress.resources",
     "istio-mesh:gateways.eastWest.replicas",
     "istio-mesh:gateways.eastWest.resources",
 )
-"""What it may set: where charts and images come from, the lab's Envoy, sizes. Anything else would rehearse another
-stack."""
+"""What it may set: where charts and images come from, the lab's Envoy, sizes, how long its load balancers need.
+Anything else would rehearse another stack."""
 
 
 def load(file: Path = FILE) -> dict[str, Any]:

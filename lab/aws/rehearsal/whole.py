@@ -37,7 +37,7 @@ FROM_ELSEWHERE = "Deploy from where `istio-mesh:aws.deployFrom` says"
 """A part of what is said where no way leads to an API server."""
 
 
-PROTECTED = "currently marked for protection"
+PROTECTED = "because it is protected"
 """A part of what the engine says of a resource that it does not delete."""
 
 
@@ -210,14 +210,14 @@ class Whole:
             row["authorities"] = len(serials)
 
     def protected(self) -> None:
-        """A protected stack is not taken away, and stays whole."""
+        """A protected stack is not taken away, and stays whole: the preview of `destroy` ends it."""
         if not _is_protected(self.stack):
             return
         title = f"{self.stack.name}: `destroy` of a protected stack is refused before anything is deleted"
         with self.rows.row("A5", title) as row:
             before, objects = self.stage.account.changes(), clusters.objects(self.runtimes)
             try:
-                self.stage.engine.destroy()
+                self.stage.engine.destroy(previewed=True)
             except RunFailed as failed:
                 if PROTECTED not in failed.said:
                     raise Differs(f"the engine does not say `{PROTECTED}`, but: {failed.said[-600:]}") from failed
