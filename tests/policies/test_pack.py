@@ -96,7 +96,13 @@ def test_every_kind_has_its_fields() -> None:
 
 def test_names_of_istiods_environment_that_the_program_sets_are_known() -> None:
     used = re.findall(r'"([A-Z][A-Z_]{6,})":', (ROOT / "components" / "mesh" / "values.py").read_text())
-    of_proxies = {"SECRET_TTL", "PROXY_CONFIG_XDS_AGENT", "ISTIO_META_REQUESTED_NETWORK_VIEW"}
+    of_proxies = {
+        "EXIT_ON_ZERO_ACTIVE_CONNECTIONS",
+        "ISTIO_META_REQUESTED_NETWORK_VIEW",
+        "MINIMUM_DRAIN_DURATION",
+        "PROXY_CONFIG_XDS_AGENT",
+        "SECRET_TTL",
+    }
     assert used
     assert set(used) - of_proxies <= environment_names()
 
