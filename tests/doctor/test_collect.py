@@ -303,3 +303,17 @@ def test_a_clock_is_told_to_the_second() -> None:
     assert offset("Mon, 01 Mar 2027 11:59:00 GMT", now, later) == pytest.approx(-59.5)
     assert offset(None, now, later) is None
     assert offset("yesterday", now, later) is None
+
+
+def test_one_object_seen_twice_is_in_nobodys_way(tmp_path: Path, tools: Tools) -> None:
+    """istioctl is given a cluster beside itself, where it should go to no other."""
+    said = 'The Sidecars [{}] in namespace "exam" select the same workload pod "api-1"'
+    entries = [
+        {"code": "IST0110", "level": "Error", "origin": "Namespace exam", "message": said.format(names)}
+        for names in ("a.scope a.scope", "a.scope b.scope")
+    ]
+    tools.says("istioctl", {**WELL, "analyze": (json.dumps(entries), "", 0)})
+    snapshot = looked(tmp_path, cluster("use1"))
+    analysis = snapshot.analysis["use1"]
+    assert not isinstance(analysis, Unseen)
+    assert [message.text for message in analysis] == [entries[1]["message"]]

@@ -33,10 +33,10 @@ from tests.doctor.mesh import (
 FOREIGN = certificates(authority("Somebody"))
 
 
-def own_root() -> Certificates:
-    """As istiod makes it when it has no cacerts."""
+def own_root(organisation: str = "exam-platform.local") -> Certificates:
+    """As istiod makes it when it has no cacerts, of the trust domain."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "cluster.local")])
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation)])
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(NOW)
@@ -77,6 +77,18 @@ CASES: list[tuple[str, Change, list[str]]] = [
         [
             (
                 "fault root-foreign use1 istiod: Workloads trust the root `CN=Somebody`, which is none of the"
+                " stack's. Workloads of use1 and of the other regions refuse each other, from their next "
+                "certificate on. Run `pulumi up --refresh`, which makes cacerts anew, then `kubectl rollout "
+                "restart` istiod."
+            ),
+        ],
+    ),
+    (
+        "a foreign root with an organisation alone",
+        in_region(roots=own_root("Somebody")),
+        [
+            (
+                "fault root-foreign use1 istiod: Workloads trust the root `O=Somebody`, which is none of the"
                 " stack's. Workloads of use1 and of the other regions refuse each other, from their next "
                 "certificate on. Run `pulumi up --refresh`, which makes cacerts anew, then `kubectl rollout "
                 "restart` istiod."

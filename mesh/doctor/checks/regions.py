@@ -133,7 +133,7 @@ def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
             "and "
             "gone ones still do",
             cure="Raise `trust.remoteTokens.generation` by one and run `pulumi up`",
-            command=snapshot.kubectl(region.name, "logs", "-n", "istio-system", "-l", "app=istiod", "--since=5m"),
+            command=snapshot.kubectl(region.name, "logs", "-n", "istio-system", "-l", "app=istiod", "--since=2m"),
         )
 
 

@@ -39,7 +39,7 @@ def roots(snapshot: Snapshot) -> Iterator[Finding]:
             name, "get", "configmap", "-n", "istio-system", "istio-ca-root-cert", "-o", "jsonpath='{.data}'"
         )
         consequence = f"Workloads of {name} and of the other regions refuse each other, from their next certificate on"
-        if _made_by_istiod(first):
+        if _made_by_istiod(first, snapshot.stack.mesh.trust_domain):
             yield fault(
                 "root-own",
                 name,
@@ -66,10 +66,10 @@ def foreign(region: Region, wanted: Sequence[x509.Certificate]) -> bool:
     return region.roots is not None and not set(region.roots) & set(wanted)
 
 
-def _made_by_istiod(root: x509.Certificate) -> bool:
-    """By the names that it gives: an organisation and nothing else (istio security/pkg/pki/ca, self-signed)."""
-    names = root.subject
-    return bool(names.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)) and len(list(names)) == 1
+def _made_by_istiod(root: x509.Certificate, trust_domain: str) -> bool:
+    """By the one name that it gives: the trust domain as an organisation (istio pilot/pkg/bootstrap/istio_ca.go)."""
+    organisations = [str(name.value) for name in root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    return organisations == [trust_domain] and len(list(root.subject)) == 1
 
 
 def authorities(snapshot: Snapshot) -> Iterator[Finding]:

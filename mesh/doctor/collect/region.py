@@ -35,7 +35,9 @@ LISTS = {
 ROOTS = f"/api/v1/namespaces/{SYSTEM}/configmaps?fieldSelector=metadata.name%3Distio-ca-root-cert"
 """What istiod gives workloads to trust; the same in every namespace."""
 
-_LOG_SECONDS, _LOG_LINES = 300, 1000
+_LOG_SECONDS, _LOG_LINES = 120, 1000
+"""Of istiod's log: who is refused asks again within a minute (client-go, reflector.go), so what is older is over."""
+
 _WORKERS = 12
 
 

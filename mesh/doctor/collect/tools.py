@@ -1,6 +1,7 @@
 """What istioctl and kubectl are asked: Istio's analysis, istiod's word on its proxies, requests between gateways."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ SYNCED = "synced"
 
 OF_SECRETS = ("gateway.SecretAnalyzer", "meshnetworks.MeshNetworksAnalyzer")
 """Analyzers that read Secrets (istio pkg/config/analysis/analyzers)."""
+
+_TWICE = re.compile(r"\[(\S+) \1\]")
+"""Two of one kind and name, in a list of those that are in each other's way: one object, seen twice."""
 
 _FORBIDDEN = "forbidden"
 _SYNC_KINDS = {
@@ -50,12 +54,14 @@ class Tools:
         words = ["analyze", "-A", "--revision", revision, "-o", "json", "--color=false"]
         words += [word for name in analyzers for word in ("--analyzer", name)]
         # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster
-        # beside itself differs in nothing.
+        # beside itself differs in nothing but that each object is there twice.
         words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
         done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
             return done
-        return messages(done.stdout) if done.returncode == 0 else _failed(done, "istioctl analyze")
+        if done.returncode != 0:
+            return _failed(done, "istioctl analyze")
+        return tuple(message for message in messages(done.stdout) if not _TWICE.search(message.text))
 
     def _analyzers(self) -> list[str] | Unseen:
         """All that this istioctl has, but for those that read Secrets: nobody has to hold that right for a look.

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # istiod dates a workload certificate back by this much, for clocks that run behind
 # (istio security/pkg/pki/util/generate_cert.go, ClockSkewGracePeriod).
 CLOCK_SKEW = datetime.timedelta(minutes=2)
+LIFETIME = datetime.timedelta(hours=1)  # of what a proof makes and nobody keeps
 
 
 def parse_bundle(pem: bytes) -> tuple[x509.Certificate, ...]:
@@ -124,11 +125,13 @@ class Authority:
         return cls(key, tuple(chain))
 
     @classmethod
-    def foreign(cls, common_name: str) -> Authority:
+    def foreign(cls, common_name: str, lifetime: datetime.timedelta = LIFETIME) -> Authority:
         """A self-signed root that nobody trusts."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, common_name)])
-        builder = _builder(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = _builder(name, name, key, lifetime).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
         return cls(key, (builder.sign(key, hashes.SHA256()),))
 
     def client(self, spiffe: str, file: Path) -> Path:
@@ -155,7 +158,9 @@ class Authority:
         return pem_of(certificate, *self.chain), pem
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: datetime.timedelta = LIFETIME
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -164,5 +169,5 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_after(now + lifetime)
     )

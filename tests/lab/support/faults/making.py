@@ -12,6 +12,7 @@ import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 
 from cryptography import x509
@@ -82,7 +83,7 @@ def other_authority(lab: Lab, *, missing: bool) -> Generator[None]:
     kubectl.run("delete", "secret", "-n", SYSTEM, "cacerts")
     try:
         if not missing:
-            kubectl.apply([_cacerts(Authority.foreign("Somebody"))])
+            kubectl.apply([_cacerts(Authority.foreign("Somebody", timedelta(days=730)))])
         kubectl.run("rollout", "restart", "-n", SYSTEM, istiod)
         kubectl.rolled_out(SYSTEM, istiod)
         yield
