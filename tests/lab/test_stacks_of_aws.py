@@ -25,19 +25,27 @@ OF_A_REGISTRY = "aws-load-balancer-controller"
 """A chart that no package registry has: its values are compared, and it is not rendered."""
 
 _SIZES = r"(requests|limits)\.(cpu|memory)"
+_LACKS = r"PILOT_ENABLE_(ALPN_FILTER|METADATA_EXCHANGE)"
+_STATISTICS = r"extensionProviders\[prometheus\]|defaultConfig\.proxyStatsMatcher\.inclusionSuffixes"
+_VALUES = r"ConfigMap (istio-sidecar-injector-\S+ data\.values|values-\S+ data\.(original|merged)-values)"
 OVERLAID = (
-    r"Deployment \S+ spec\.replicas",
+    # Images.
     rf"Deployment \S+ spec\.template\.spec\.containers\[[\w-]+\]\.(image|imagePullPolicy|resources\.{_SIZES})",
+    rf"{_VALUES}\.global\.(hub|imagePullPolicy)",
+    # Sizes; one replica has neither autoscaler nor budget.
+    r"Deployment \S+ spec\.replicas",
+    rf"{_VALUES}\.((global\.proxy\.)?resources\.{_SIZES}|replicaCount|autoscale\w+|cpu(\.targetAverageUtilization)?)",
+    r"(HorizontalPodAutoscaler|PodDisruptionBudget) \S+",
     # What the lab's Envoy lacks, and what stands in for it.
-    r"Deployment istiod-\S+ spec\.template\.spec\.containers\[discovery\]\.env\[PILOT_ENABLE_\w+\]",
-    r"Deployment \S+ spec\.template\.metadata\.annotations\.istio-mesh/proxy",
-    r"ConfigMap istio-\S+ data\.mesh\.defaultConfig\.proxyStatsMatcher\.inclusionSuffixes",
-    r"ConfigMap istio-\S+ data\.mesh\.extensionProviders",
+    rf"Deployment istiod-\S+ spec\.template\.spec\.containers\[discovery\]\.env\[{_LACKS}\]",
+    rf"{_VALUES}\.(pilot\.)?env\.{_LACKS}",
+    rf"{_VALUES}\.(telemetry\.enabled|meshConfig\.({_STATISTICS}))",
+    rf"ConfigMap istio-\S+ data\.mesh\.(defaultProviders|{_STATISTICS})",
     # The lab's load balancers follow at once.
     r"Deployment \S+ spec\.template\.metadata\.annotations\.proxy\.istio\.io/config",
-    r"Deployment \S+ spec\.template\.spec\.containers\[istio-proxy\]\.env\[MINIMUM_DRAIN_DURATION\]",
-    # One replica has neither.
-    r"(HorizontalPodAutoscaler|PodDisruptionBudget) \S+",
+    r"Deployment \S+ spec\.template\.spec\.containers\[istio-proxy\]\.env\[MINIMUM_DRAIN_DURATION\]\.value",
+    # Of all that makes a gateway's pod what it is.
+    r"Deployment \S+ spec\.template\.metadata\.annotations\.istio-mesh/proxy",
 )
 """What the overlay may change of what is rendered: `kind name path`."""
 
