@@ -131,10 +131,10 @@ def test_who_takes_load_balancers_away_outlives_them() -> None:
 
 def test_the_runner_in_a_vpc_has_its_way_before_anybody_asks_and_until_all_is_gone() -> None:
     recording = run(of_file("prod"))
-    for cluster in ("use1", "usw2"):
+    for cluster, region in (("use1", "us-east-1"), ("usw2", "us-west-2")):
         assert {
             f"{cluster}-management-from-rtb-0123456789abcdef0",
-            f"{cluster}-management-back",
+            *(f"{cluster}-management-back-{region}{letter}" for letter in "abc"),
             f"{cluster}-rules-api-443-management",
         } <= all_before(recording, f"{cluster}-reachability")
 

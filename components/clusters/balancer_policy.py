@@ -70,6 +70,15 @@ CONTROLLER_POLICY = policy(
         "Resource": _GROUPS,
         "Condition": {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}, **_TAGGED},
     },
+    # Its tags change with the stack's. What is its own stays so.
+    {
+        "Effect": "Allow",
+        "Action": ["ec2:CreateTags", "ec2:DeleteTags"],
+        "Resource": _GROUPS,
+        "Condition": {
+            "Null": {"aws:RequestTag/elbv2.k8s.aws/cluster": "true", "aws:ResourceTag/elbv2.k8s.aws/cluster": "false"}
+        },
+    },
     {
         "Effect": "Allow",
         "Action": ["ec2:DeleteSecurityGroup"],

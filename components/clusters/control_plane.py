@@ -136,7 +136,8 @@ class EksControlPlane(pulumi.ComponentResource):
                 "bootstrap_cluster_creator_admin_permissions": False,
             },
             vpc_config=aws.eks.ClusterVpcConfigArgs(
-                subnet_ids=list(network.intra),
+                # Auto Mode starts its nodes where the control plane's interfaces are: they need a way out.
+                subnet_ids=list(network.private if automatic else network.intra),
                 security_group_ids=[group.id],
                 endpoint_private_access=True,
                 endpoint_public_access=bool(public_from),
@@ -160,7 +161,11 @@ class EksControlPlane(pulumi.ComponentResource):
             # Nodes and interfaces need their ways out for as long as they are there. EKS refuses to delete it only when
             # a `destroy` has taken half of the stack away: the engine refuses in its preview, before it begins.
             opts=place.options(
-                self, [network, logs, *own.ready, *nodes.ready], protect=shared.deletion_protection or None
+                self,
+                [network, logs, *own.ready, *nodes.ready],
+                protect=shared.deletion_protection or None,
+                # It keeps the zones that it began with: EKS takes subnets of no others.
+                ignore_changes=["vpcConfig.subnetIds"],
             ),
         )
         self.name, self.endpoint = cluster.name, cluster.endpoint

@@ -40,7 +40,9 @@ class _Made:
 
     @property
     def end(self) -> End:
-        return End(self.place, self.network.vpc_id, self.cidr, self.network.tables, self.network.intra, self.eks.slot)
+        network = self.network
+        automatic = self.eks.compute.auto_mode is not None
+        return End(self.place, network.vpc_id, self.cidr, network.tables, network.intra, self.eks.slot, automatic)
 
     @property
     def addresses_on_the_internet(self) -> list[pulumi.Output[str]]:

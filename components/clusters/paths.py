@@ -25,6 +25,8 @@ class End:
     intra: Sequence[pulumi.Input[str]]
     """Ids of its intra subnets, by zone."""
     slot: int
+    automatic: bool = False
+    """Whether the control plane's interfaces are in the private subnets, where Auto Mode starts its nodes."""
 
 
 class Peerings(pulumi.ComponentResource):
@@ -84,14 +86,16 @@ class ManagementPeering(pulumi.ComponentResource):
             peer_options=there,
             parent=self,
         )
-        # The control plane's interfaces are in the intra subnets alone: nodes are not reached from there.
-        aws.ec2.Route(
-            child(name, "back"),
-            route_table_id=end.tables.intra.id,
-            destination_cidr_block=config.cidr,
-            vpc_peering_connection_id=accepted.id,
-            opts=end.place.options(self),
-        )
+        # For answers of the control plane's interfaces; who else stands there takes nothing from that VPC (rules.py).
+        tables = end.tables.private if end.automatic else {"": end.tables.intra}
+        for zone, table in tables.items():
+            aws.ec2.Route(
+                child(name, f"back-{zone}" if zone else "back"),
+                route_table_id=table.id,
+                destination_cidr_block=config.cidr,
+                vpc_peering_connection_id=accepted.id,
+                opts=end.place.options(self),
+            )
         for table in config.route_tables:
             aws.ec2.Route(
                 child(name, f"from-{table}"),

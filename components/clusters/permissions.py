@@ -41,7 +41,14 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         "ec2:DisassociateRouteTable",
         "ec2:ReplaceRouteTableAssociation",
     ),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": ("ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": (
+        "ec2:CreateVpcEndpoint",
+        "ec2:DeleteVpcEndpoints",
+        "ec2:ModifyVpcEndpoint",
+        # With a private name an endpoint is a zone of the VPC's own, of whoever makes it.
+        "route53:AssociateVPCWithHostedZone",
+        "route53:DisassociateVPCFromHostedZone",
+    ),
     "aws:ec2/flowLog:FlowLog": ("ec2:CreateFlowLogs", "ec2:DeleteFlowLogs"),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": (
         "ec2:RevokeSecurityGroupIngress",
@@ -95,6 +102,8 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         "iam:PutRolePermissionsBoundary",
         "iam:ListAttachedRolePolicies",
         "iam:ListInstanceProfilesForRole",
+        # Auto Mode's profile may still hold the role of the nodes when their cluster is gone.
+        "iam:RemoveRoleFromInstanceProfile",
         "iam:ListRolePolicies",
         # What takes a role is given it by the deployer.
         "iam:PassRole",
@@ -192,6 +201,27 @@ which take no resource and change nothing."""
 
 READS = ("ec2:Describe*", "sts:GetCallerIdentity")
 
+BUCKET, ALIAS = "exam-mesh-state", "alias/exam-mesh-stacks"
+"""Where docs/first-deployment.md puts state, and the key of its secrets."""
+
+STATE = (
+    {"Sid": "StateBucket", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": f"arn:aws:s3:::{BUCKET}"},
+    {
+        "Sid": "State",
+        "Effect": "Allow",
+        "Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    },
+    {
+        "Sid": "StateSecrets",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:Encrypt"],
+        "Resource": "*",
+        "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ALIAS}},
+    },
+)
+"""What the engine itself needs: its state, and the key that seals the secrets in it."""
+
 
 def statements() -> dict[str, Any]:
     """The policy: every action once, by service."""
@@ -208,7 +238,8 @@ def statements() -> dict[str, Any]:
                 "Resource": "*",
             }
             for service in sorted(by_service)
-        ],
+        ]
+        + list(STATE),
     }
 
 

@@ -100,7 +100,7 @@ def _places(made: Made) -> Iterator[Fault]:
         for position, zone in enumerate(eks.zones or ()):
             if zone not in region.zones:
                 yield Fault(
-                    f"`{zone}` is not a zone of {cluster.region} that takes a control plane",
+                    f"`{zone}` is not a zone of {cluster.region}",
                     "EKS would refuse the subnets",
                     f"Take some of {', '.join(region.zones)}",
                     (*where, "eks", "zones", position),

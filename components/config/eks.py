@@ -86,7 +86,8 @@ class NodeGroupConfig(Model):
     """What may be started, all of one architecture; of several the first that can be had."""
 
     min: Annotated[int, Field(ge=1, le=450)]
-    """At least so many nodes; also how many there are at first."""
+    """At least so many nodes; also how many there are at first. Before it is raised above the present number: `aws eks
+    update-nodegroup-config --scaling-config desiredSize=<number>`, since who scales the nodes owns that number."""
 
     max: Annotated[int, Field(ge=1, le=450)]
     """At most so many nodes."""
@@ -175,7 +176,8 @@ class EksClusterConfig(Model):
 
     zones: Annotated[tuple[str, ...], Field(examples=[["us-east-1a", "us-east-1b", "us-east-1c"]])] | None = None
     """Its zones, as in `us-east-1a`, at least two; default: the region's first three of
-    components/config/regions.py, where an account has them. A zone more comes at the end; only the last one may go."""
+    components/config/regions.py, where an account has them. A zone more comes at the end, for nodes of groups and load
+    balancers; the control plane and Auto Mode's nodes keep those that they began with, so none may go."""
 
     compute: ComputeConfig = ComputeConfig.model_validate({"autoMode": {}})
     """What pods run on; default: EKS Auto Mode."""

@@ -31,8 +31,8 @@ class Region:
 
 
 _ROWS = (
-    # us-east-1e takes no control plane.
-    Region("us-east-1", "abcdf", "Z26RNL4JYFTOTI"),
+    # One zone takes no control plane, and which letter it has differs by account (docs/first-deployment.md).
+    Region("us-east-1", "abcdef", "Z26RNL4JYFTOTI"),
     Region("us-east-2", "abc", "ZLMOA37VPKANP"),
     Region("us-west-1", "abc", "Z24FKFUX50B4VW"),
     Region("us-west-2", "abcd", "Z18D5FSROUN65G"),

@@ -38,7 +38,7 @@ def test_a_cluster_of_auto_mode_is_private_protected_and_encrypted(recording: mo
         "bootstrapSelfManagedAddons": False,
         "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False},
         "vpcConfig": {
-            "subnetIds": [f"use1-network-intra-us-east-1{letter}-id" for letter in "abc"],
+            "subnetIds": [f"use1-network-private-us-east-1{letter}-id" for letter in "abc"],
             "securityGroupIds": ["use1-eks-api-id"],
             "endpointPrivateAccess": True,
             "endpointPublicAccess": False,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import mocks
-from tests.aws import aws_stack, made, private_stack, tags
+from tests.aws import aws_stack, groups, made, private_stack, tags
 
 
 def of(recording: mocks.Recording, type_: str, prefix: str) -> dict[str, dict[str, Any]]:
@@ -81,8 +81,8 @@ def test_the_place_that_is_deployed_from_reaches_api_servers_alone(two: mocks.Re
     }
     assert two.named("usw2-management-peering-accepted").provider == "aws-us-east-1"
     assert of(two, "Route", "usw2-management-") == {
-        "back": {
-            "routeTableId": "usw2-network-intra-routes-id",
+        "back-us-west-2a": {
+            "routeTableId": "usw2-network-private-us-west-2a-routes-id",
             "destinationCidrBlock": "10.0.0.0/16",
             "vpcPeeringConnectionId": "usw2-management-peering-accepted-id",
         },
@@ -92,8 +92,16 @@ def test_the_place_that_is_deployed_from_reaches_api_servers_alone(two: mocks.Re
             "vpcPeeringConnectionId": "usw2-management-peering-accepted-id",
         },
     }
-    assert two.named("usw2-management-back").provider == "aws-us-west-2"
+    assert two.named("usw2-management-back-us-west-2a").provider == "aws-us-west-2"
     assert two.named("usw2-management-from-rtb-0123456789abcdef0").provider == "aws-us-east-1"
+
+
+def test_with_node_groups_only_the_control_planes_own_subnets_lead_back() -> None:
+    compute = {f"clusters__{index}__eks__compute": groups() for index in range(2)}
+    recording = made(private_stack(2, **compute))[0]
+    assert of(recording, "Route", "usw2-management-")["back"]["routeTableId"] == "usw2-network-intra-routes-id"
+    subnets = recording.named("usw2-eks-cluster").inputs["vpcConfig"]["subnetIds"]
+    assert subnets == [f"usw2-network-intra-us-west-2{letter}-id" for letter in "abc"]
 
 
 def test_a_management_vpc_in_another_region_has_a_provider_of_its_own() -> None:

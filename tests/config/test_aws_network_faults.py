@@ -139,21 +139,19 @@ CASES: list[tuple[str, Yaml, dict[str, Any], list[str]]] = [
         {"clusters.0.eks.zones": ["us-east-1a", "us-west-2b"]},
         [
             (
-                "istio-mesh:clusters[0].eks.zones[1]: `us-west-2b` is not a zone of us-east-1 that takes a "
-                "control plane. EKS would refuse the subnets. Take some of us-east-1a, us-east-1b, us-east-1c, "
-                "us-east-1d, us-east-1f."
+                "istio-mesh:clusters[0].eks.zones[1]: `us-west-2b` is not a zone of us-east-1. EKS would refuse "
+                "the subnets. Take some of us-east-1a, us-east-1b, us-east-1c, us-east-1d, us-east-1e, us-east-1f."
             ),
         ],
     ),
     (
-        "zone without control planes",
+        "zone that is not there",
         aws_stack(),
-        {"clusters.0.eks.zones": ["us-east-1a", "us-east-1e"]},
+        {"clusters.0.eks.zones": ["us-east-1a", "us-east-1g"]},
         [
             (
-                "istio-mesh:clusters[0].eks.zones[1]: `us-east-1e` is not a zone of us-east-1 that takes a "
-                "control plane. EKS would refuse the subnets. Take some of us-east-1a, us-east-1b, us-east-1c, "
-                "us-east-1d, us-east-1f."
+                "istio-mesh:clusters[0].eks.zones[1]: `us-east-1g` is not a zone of us-east-1. EKS would refuse "
+                "the subnets. Take some of us-east-1a, us-east-1b, us-east-1c, us-east-1d, us-east-1e, us-east-1f."
             ),
         ],
     ),
