@@ -6,7 +6,7 @@ import base64
 import itertools
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lab.aws.cloud.around import CLOCK
@@ -244,6 +244,8 @@ def _changed(cluster: Cluster, parts: dict[str, Any]) -> tuple[str, dict[str, An
         wanted = network_of(cluster.region, old | given) | {"clusterSecurityGroupId": old["clusterSecurityGroupId"]}
         if wanted["vpcId"] != cluster.vpc:
             raise invalid("Subnets provided must belong to the VPC of the cluster")
+        if zones_of(cluster.ec2, wanted["subnetIds"]) != zones_of(cluster.ec2, old["subnetIds"]):
+            raise invalid("Subnets provided must be in the availability zones that the cluster was created with")
         if "subnetIds" in given or "securityGroupIds" in given:
             if given.keys() & {"endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs"}:
                 raise invalid("Only one type of update can be allowed.")
@@ -275,6 +277,11 @@ def _log_group(cluster: Cluster) -> None:
     logs, name = backend("logs", cluster.region), f"/aws/eks/{cluster.name}/cluster"
     if any(each["enabled"] for each in cluster.said["logging"]["clusterLogging"]) and name not in logs.groups:
         logs.create_log_group(name, {})
+
+
+def zones_of(ec2: Any, subnets: Sequence[str]) -> set[str]:
+    """The zones of subnets."""
+    return {ec2.get_subnet(each).availability_zone for each in subnets}
 
 
 def _two_zones(cluster: Cluster) -> Iterator[str]:

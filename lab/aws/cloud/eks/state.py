@@ -68,8 +68,19 @@ class Cluster:
 
     @property
     def has_nodes(self) -> bool:
-        """Whether pods find a node."""
-        return self.auto_mode or any(each["status"] in ("ACTIVE", "UPDATING") for each in self.nodes.values())
+        """Whether pods find a node. Those of Auto Mode start in the cluster's subnets (user guide,
+        create-node-class.html), and do not join without a way out of them."""
+        if self.auto_mode:
+            return all(self._leads_out(subnet) for subnet in self.said["resourcesVpcConfig"]["subnetIds"])
+        return any(each["status"] in ("ACTIVE", "UPDATING") for each in self.nodes.values())
+
+    def _leads_out(self, subnet: str) -> bool:
+        return any(
+            route.destination_cidr_block == "0.0.0.0/0"
+            for table in self.ec2.route_tables.values()
+            if subnet in table._associations.values()
+            for route in table.routes.values()
+        )
 
 
 CLUSTERS: dict[tuple[str, str], Cluster] = {}
