@@ -50,8 +50,11 @@ OVERLAID = (
 """What the overlay may change of what is rendered: `kind name path`."""
 
 
-@pytest.fixture(scope="module", params=STACKS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=() if name == "prod" else pytest.mark.full) for name in STACKS]
+)
 def stack(request: pytest.FixtureRequest) -> str:
+    """Each takes most of a minute; `prod` is the one that everybody waits for."""
     return request.param
 
 

@@ -27,6 +27,7 @@ TRAFFIC = "traffic"  # the namespace of tests/lab/stage/traffic.yaml
 RATE = 200.0  # requests a second
 SLOW = "8s"  # that a pool of one and one waiting stays full for: twice as long, with time to look
 MANNERS = 3.0  # seconds that a machine busy with everything else may add to an answer
+EARLY = 0.1  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,8 @@ def test_a_slow_pod_gets_fewer_requests(site: Site, caller: Caller, record: Call
 
 
 def _timed_out(answer: Answer, seconds: float) -> bool:
-    return answer.status == 504 and seconds <= answer.seconds < seconds + MANNERS
+    # Envoy's clock is that of its last turn: a time-out may be over some milliseconds before the caller's clock says so.
+    return answer.status == 504 and seconds - EARLY <= answer.seconds < seconds + MANNERS
 
 
 @pytest.mark.proof("E5", "exam-service as committed: 504 after the route's 5 s, after the default 15 s elsewhere")
