@@ -178,7 +178,7 @@ def test_a_slow_pod_gets_fewer_requests(site: Site, caller: Caller, record: Call
 
 
 def _timed_out(answer: Answer, seconds: float) -> bool:
-    # Envoy's clock is that of its last turn: a time-out may be over some milliseconds before the caller's clock says so.
+    # Envoy's clock is that of its last turn: a time-out may be over some milliseconds before the caller's says so.
     return answer.status == 504 and seconds - EARLY <= answer.seconds < seconds + MANNERS
 
 
