@@ -79,7 +79,7 @@ class Cluster:
             route.destination_cidr_block == "0.0.0.0/0"
             for table in self.ec2.route_tables.values()
             if subnet in table._associations.values()
-            for route in table.routes.values()
+            for route in table.routes
         )
 
 
