@@ -44,6 +44,13 @@ def addon(**others: Any) -> Callable[[World], Any]:
     return make
 
 
+def addon_of_auto_mode(world: World) -> Any:
+    """An add-on that needs nodes, in a cluster whose subnets have no way out."""
+    auto = world.auto_mode()
+    made = world.east.make(CLUSTER, "auto", **{**world.cluster_inputs(**auto), "name": "auto"})
+    return addon(clusterName=made["name"], addonName="coredns")(world)
+
+
 def entry(**others: Any) -> Callable[[World], Any]:
     def make(world: World) -> Any:
         inputs = {"clusterName": world.cluster["name"], "principalArn": world.pod_role["arn"]}
@@ -170,6 +177,8 @@ REFUSED = [
      "kube-proxy v1.35.0-eksbuild.2 on Kubernetes 1.34"),
     ("an add-on twice", twice(addon()), "Addon already exists."),
     ("an add-on without nodes", addon(addonName="coredns"),
+     "timeout while waiting for state to become 'ACTIVE' (last: 'DEGRADED')"),
+    ("an add-on of Auto Mode whose nodes have no way out", addon_of_auto_mode,
      "timeout while waiting for state to become 'ACTIVE' (last: 'DEGRADED')"),
     ("configuration that is no JSON", addon(configurationValues="a: b"), "configurationValues is not JSON"),
     ("an entry twice", twice(entry()), "The specified access entry resource is already in use on this cluster."),
