@@ -231,15 +231,17 @@ def statements() -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Sid": service.title().replace("-", ""),
-                "Effect": "Allow",
-                "Action": sorted(by_service[service]),
-                "Resource": "*",
-            }
-            for service in sorted(by_service)
-        ]
-        + list(STATE),
+            *(
+                {
+                    "Sid": service.title().replace("-", ""),
+                    "Effect": "Allow",
+                    "Action": sorted(by_service[service]),
+                    "Resource": "*",
+                }
+                for service in sorted(by_service)
+            ),
+            *STATE,
+        ],
     }
 
 

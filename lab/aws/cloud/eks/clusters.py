@@ -6,7 +6,7 @@ import base64
 import itertools
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lab.aws.cloud.around import CLOCK
@@ -82,7 +82,8 @@ def create(region: str, given: dict[str, Any]) -> Any:
     )
     network["clusterSecurityGroupId"] = group.id
     # Interfaces of the control plane, in two of the zones at least (user guide, network-reqs.html).
-    cluster.held += [hold(cluster.ec2, subnet, f"Amazon EKS {name}", [group.id]) for subnet in _two_zones(cluster)]
+    subnets = _by_zone(cluster.ec2, network["subnetIds"]).values()
+    cluster.held += [hold(cluster.ec2, subnet, f"Amazon EKS {name}", [group.id]) for subnet in subnets]
 
     def ready() -> None:
         backing = backing_of(region)
@@ -244,7 +245,7 @@ def _changed(cluster: Cluster, parts: dict[str, Any]) -> tuple[str, dict[str, An
         wanted = network_of(cluster.region, old | given) | {"clusterSecurityGroupId": old["clusterSecurityGroupId"]}
         if wanted["vpcId"] != cluster.vpc:
             raise invalid("Subnets provided must belong to the VPC of the cluster")
-        if zones_of(cluster.ec2, wanted["subnetIds"]) != zones_of(cluster.ec2, old["subnetIds"]):
+        if _by_zone(cluster.ec2, wanted["subnetIds"]).keys() != _by_zone(cluster.ec2, old["subnetIds"]).keys():
             raise invalid("Subnets provided must be in the availability zones that the cluster was created with")
         if "subnetIds" in given or "securityGroupIds" in given:
             if given.keys() & {"endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs"}:
@@ -279,15 +280,9 @@ def _log_group(cluster: Cluster) -> None:
         logs.create_log_group(name, {})
 
 
-def zones_of(ec2: Any, subnets: Sequence[str]) -> set[str]:
-    """The zones of subnets."""
-    return {ec2.get_subnet(each).availability_zone for each in subnets}
-
-
-def _two_zones(cluster: Cluster) -> Iterator[str]:
-    zones: set[str] = set()
-    for each in cluster.said["resourcesVpcConfig"]["subnetIds"]:
-        zone = cluster.ec2.get_subnet(each).availability_zone
-        if zone not in zones:
-            zones.add(zone)
-            yield each
+def _by_zone(ec2: Any, subnets: Sequence[str]) -> dict[str, str]:
+    """The first subnet in each zone."""
+    found: dict[str, str] = {}
+    for each in subnets:
+        found.setdefault(ec2.get_subnet(each).availability_zone, each)
+    return found
