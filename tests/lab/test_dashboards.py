@@ -102,6 +102,14 @@ def _changed(sites: Mapping[str, Site]) -> Generator[None]:
             site.kubectl.run("delete", "service", "-n", UNDECLARED, CHANGING, "--ignore-not-found")
 
 
+def _end_proxies(site: Site) -> None:
+    """At once, whoever they still serve: a pod that drains is one, and kubelet shortens no grace that has begun."""
+    for pod in site.kubectl.items("pod", "-n", SYSTEM, "-l", "istio=eastwestgateway"):
+        words = ("pilot-agent", "request", "POST", "quitquitquit")
+        # One that serves nobody may be gone by now.
+        site.kubectl.run("exec", "-n", SYSTEM, pod["metadata"]["name"], "--", *words, check=False)
+
+
 def _clusters(server: Server) -> set[str]:
     return {each["metric"][CLUSTER] for each in server.query("count by (mesh_cluster) (pilot_xds)")}
 
@@ -134,8 +142,7 @@ def test_a_gateway_without_pods_raises_its_alert(
     replicas = site.kubectl.json("get", GATEWAY, "-n", SYSTEM)["spec"]["replicas"]
     try:
         site.kubectl.run("scale", GATEWAY, "-n", SYSTEM, "--replicas=0")
-        # It loses them, and does not let them end as they should: a pod that still serves someone is one.
-        site.kubectl.run("delete", "pod", "-n", SYSTEM, "-l", "istio=eastwestgateway", "--grace-period=1")
+        _end_proxies(site)
         wait_for(lambda: raised() == {site.name}, deadline=90, what=f"the alert of {site.name}, and of nobody else")
     finally:
         site.kubectl.run("scale", GATEWAY, "-n", SYSTEM, f"--replicas={replicas}")
