@@ -15,6 +15,7 @@ from tests.doctor.mesh import (
     certificates,
     healthy,
     in_region,
+    istiod,
     istiod_measured,
     lines,
     outputs,
@@ -39,6 +40,14 @@ def service(host: str, found: Service | None) -> Change:
 
 def analysed(*messages: Message, name: str = "use1") -> Change:
     return lambda snapshot: replace(snapshot, analysis={**snapshot.analysis, name: messages})
+
+
+def beside(version: str) -> Change:
+    """A second istiod in use1, of a revision that is not the default one."""
+    first, metrics = istiod("usw2"), istiod("usw2").metrics
+    assert metrics is not None
+    other = replace(first, pod="istiod-next", revision="next", metrics=replace(metrics, version=version))
+    return in_region(istiods=(first, other))
 
 
 def stack(**changes: str) -> Change:
@@ -149,6 +158,22 @@ CASES: list[tuple[str, Change, list[str]]] = [
     (
         "proxies behind",
         all_of(with_proxy("web", version="1.30.4"), lambda snapshot: replace(snapshot, sync={})),
+        [
+            (
+                "warning proxy-version use1 exam: 1 proxy in exam is of Istio 1.30.4, and the control plane "
+                "of 1.31.0. They miss what was mended, and stand in the way of the next upgrade. Restart "
+                "their pods: `kubectl rollout restart deployment -n exam`."
+            ),
+        ],
+    ),
+    (
+        "proxies that have moved to a revision beside the default one",
+        all_of(with_proxy("web", version="1.32.0"), beside("1.32.0"), lambda snapshot: replace(snapshot, sync={})),
+        [],
+    ),
+    (
+        "proxies of a version that no istiod has any more",
+        all_of(with_proxy("web", version="1.30.4"), beside("1.32.0"), lambda snapshot: replace(snapshot, sync={})),
         [
             (
                 "warning proxy-version use1 exam: 1 proxy in exam is of Istio 1.30.4, and the control plane "

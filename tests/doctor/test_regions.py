@@ -41,6 +41,19 @@ def reads(said: Mapping[str, str] | Unseen, name: str = "use1") -> Change:
     return lambda snapshot: replace(snapshot, remotes={**snapshot.remotes, name: said})
 
 
+def one_more(name: str) -> Change:
+    """One more cluster in the stack, which the others read and nobody looked into."""
+
+    def change(snapshot: Snapshot) -> Snapshot:
+        like = next(iter(snapshot.stack.clusters.values()))
+        clusters = {**snapshot.stack.clusters, name: like.model_copy(update={"name": name, "network": name})}
+        read = {here: {there: "synced" for there in clusters if there != here} for here in snapshot.regions}
+        stack = snapshot.stack.model_copy(update={"clusters": clusters})
+        return replace(snapshot, stack=stack, remotes={**snapshot.remotes, **read})
+
+    return change
+
+
 def states(**changed: str) -> Sync:
     everything = dict.fromkeys(("clusters", "endpoints", "listeners", "routes"), "SYNCED")
     return Sync("1.31.0", {**everything, **changed})
@@ -209,6 +222,18 @@ CASES: list[tuple[str, Change, list[str]]] = [
                 "token is no longer valid (401). use1 goes on with the endpoints that it knew; new pods of "
                 "usw2 get no request, and gone ones still do. Raise `trust.remoteTokens.generation` by one "
                 "and run `pulumi up`."
+            ),
+        ],
+    ),
+    (
+        "a remote token that ended, of one of several clusters",
+        all_of(with_istiod(refused=("failed to list: Unauthorized",)), one_more("euw1")),
+        [
+            (
+                "fault remote-refused use1 usw2, euw1: istiod has read one of the clusters usw2 and euw1, and is "
+                "refused since: the token is no longer valid (401). use1 goes on with the endpoints that it knew; new "
+                "pods of it get no request, and gone ones still do. Raise `trust.remoteTokens.generation` by one and "
+                "run `pulumi up`."
             ),
         ],
     ),

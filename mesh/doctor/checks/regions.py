@@ -1,6 +1,6 @@
 """Regions that answer, their control planes, and what these know of each other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mesh.doctor.facts import Istiod, Region, Silent, Snapshot, Unseen
 from mesh.doctor.findings import Finding, fault
@@ -79,9 +79,10 @@ def remotes(snapshot: Snapshot) -> Iterator[Finding]:
     for name, region in snapshot.answering.items():
         if snapshot.of_stack(name).primary is not None or not region.serving:
             continue
-        for peer in snapshot.stack.clusters:
-            if peer != name:
-                yield from _remote(snapshot, region, peer)
+        peers = [peer for peer in snapshot.stack.clusters if peer != name]
+        for peer in peers:
+            yield from _remote(snapshot, region, peer)
+        yield from _refused(snapshot, region, peers)
 
 
 def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
@@ -102,7 +103,7 @@ def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
             cure="Run `pulumi up --refresh`, which makes it anew",
             command=command,
         )
-    elif isinstance(snapshot.regions[peer], Silent) and states != {"synced"}:
+    elif states != {"synced"} and isinstance(snapshot.regions[peer], Silent):
         return  # The region's own finding says why.
     elif states != {"synced"}:
         state = next(state for state in states if state != "synced")
@@ -123,18 +124,26 @@ def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
             cure=cure,
             command=command,
         )
-    elif refused and _suspect(snapshot, region) == peer:
-        yield fault(
-            "remote-refused",
-            region.name,
-            peer,
-            cause=f"istiod has read the cluster {peer}, and is refused since: the token is no longer valid (401)",
-            consequence=f"{region.name} goes on with the endpoints that it knew; new pods of {peer} get no request, "
-            "and "
-            "gone ones still do",
-            cure="Raise `trust.remoteTokens.generation` by one and run `pulumi up`",
-            command=snapshot.kubectl(region.name, "logs", "-n", "istio-system", "-l", "app=istiod", "--since=2m"),
-        )
+
+
+def _refused(snapshot: Snapshot, region: Region, peers: Sequence[str]) -> Iterator[Finding]:
+    """A cluster that was read and refuses istiod since. The log names none: where there are several, it is one of
+    them."""
+    lines = [line for istiod in region.istiods if istiod.metrics is not None for line in istiod.refused]
+    if not lines or any(_states(snapshot, region, peer) != {"synced"} for peer in peers):
+        return  # The finding of a cluster that is not read says why.
+    *others, last = peers
+    which = f"one of the clusters {', '.join(others)} and {last}" if others else f"the cluster {last}"
+    yield fault(
+        "remote-refused",
+        region.name,
+        ", ".join(peers),
+        cause=f"istiod has read {which}, and is refused since: the token is no longer valid (401)",
+        consequence=f"{region.name} goes on with the endpoints that it knew; new pods of {'it' if others else last} "
+        "get no request, and gone ones still do",
+        cure="Raise `trust.remoteTokens.generation` by one and run `pulumi up`",
+        command=snapshot.kubectl(region.name, "logs", "-n", "istio-system", "-l", "app=istiod", "--since=2m"),
+    )
 
 
 def _states(snapshot: Snapshot, region: Region, peer: str) -> set[str | None]:
@@ -144,9 +153,3 @@ def _states(snapshot: Snapshot, region: Region, peer: str) -> set[str | None]:
         return {said.get(peer)}
     told = {istiod.metrics.remotes.get(peer) for istiod in region.istiods if istiod.metrics is not None}
     return {"synced" if state == "closed" else state for state in told}
-
-
-def _suspect(snapshot: Snapshot, region: Region) -> str | None:
-    """The cluster that the log means, where it can be but one: it names none."""
-    peers = [peer for peer in snapshot.stack.clusters if peer != region.name]
-    return peers[0] if len(peers) == 1 else None

@@ -76,14 +76,23 @@ def _kubernetes(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
 
 
 def _proxies(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
-    """One finding for each namespace: after an upgrade it is all of its pods."""
+    """One finding for each namespace: after an upgrade it is all of its pods.
+
+    In the middle of one there is another revision's istiod, and proxies of its version have moved to it, or not yet.
+    """
     wanted = snapshot.istio_version(region.name)
-    said = snapshot.sync.get(snapshot.control_plane(region.name))
+    control_plane = snapshot.control_plane(region.name)
+    said = snapshot.sync.get(control_plane)
+    beside = {
+        istiod.metrics.version
+        for istiod in (snapshot.answering[control_plane].istiods if control_plane in snapshot.answering else ())
+        if istiod.metrics is not None and istiod.revision != snapshot.revision(control_plane)
+    }
     behind: dict[tuple[str, str], list[str]] = {}
     for proxy in region.proxies:
         told = said.get(proxy.key) if isinstance(said, dict) else None
         version = told.version if told is not None and told.version else proxy.version
-        if version not in ("", wanted):
+        if version not in ("", wanted, *beside):
             behind.setdefault((proxy.namespace, version), []).append(proxy.pod)
     for (namespace, version), pods in behind.items():
         far = abs(_minor(version) - _minor(wanted)) > 1
