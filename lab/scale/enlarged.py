@@ -33,6 +33,18 @@ def committed(root: Path) -> dict[str, Any]:
     return {key.removeprefix(f"{PROJECT}:"): value for key, value in content["config"].items()}
 
 
+def roomy(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with gateways of the default size: each knows every service, and the lab's own are small."""
+    gateways: Mapping[str, Mapping[str, Any]] = said["gateways"]
+    return {
+        **said,
+        "gateways": {
+            name: {key: value for key, value in gateway.items() if key != "resources"}
+            for name, gateway in gateways.items()
+        },
+    }
+
+
 def enlarged(said: Mapping[str, Any], services: int) -> dict[str, Any]:
     """The same with so many services more, their public hosts and external services."""
     names = [cluster["name"] for cluster in said["clusters"]]

@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.paths import Paths
 from lab.regions import Topology
 from lab.scale import preview
-from lab.scale.deployed import FACTOR, SHARE, Deployed, Region, measure
+from lab.scale.deployed import FACTOR, FEW, SHARE, Deployed, Region, measure
 from lab.scale.preview import AIMED, GIBIBYTES, SECONDS, Bench, Preview
 from lab.scale.processes import Use
 
@@ -100,12 +100,14 @@ def _parts(use: Use) -> str:
 def _deployed(found: Deployed) -> list[Row]:
     scoped, everything = (size / 2**20 for size in found.proxy)
     rows = [
+        Row(f"pulumi up with {FEW} more services", "s", None, [found.each_step], "the state written at each step"),
+        Row("the same", "s", None, [found.at_the_end], "the state written once, at the end"),
         Row(
             f"pulumi up with {found.services} more services",
             "s",
             FACTOR * found.apply,
             [found.up.seconds],
-            f"the program on the lab's own stack; {found.objects} more objects; target: {FACTOR} x kubectl",
+            f"the state written at the end; {found.objects} more objects; target: {FACTOR} x kubectl",
         ),
         Row("kubectl apply --server-side of the same objects", "s", None, [found.apply], "all regions side by side"),
         Row("pulumi up of it without a change", "s", None, [found.unchanged.seconds]),
@@ -113,6 +115,8 @@ def _deployed(found: Deployed) -> list[Row]:
         Row("a proxy with its Sidecar", "MiB", SHARE * everything, [scoped], f"{found.clusters[0]} clusters"),
         Row("a proxy with a Sidecar of the whole mesh", "MiB", None, [everything], f"{found.clusters[1]} clusters"),
     ]
+    for region, size in found.gateways.items():
+        rows.append(Row(f"the gateway between networks of {region}", "MiB", None, [size / 2**20], "its Envoy"))
     for region, (before, after) in found.istiod.items():
         mean, slowest = found.push[region]
         note = f"{before / 2**20:.0f} MiB before"

@@ -143,7 +143,9 @@ def test_the_time_of_a_push_is_that_of_the_pushes_in_between() -> None:
 
 def test_the_rows_hold_the_program_to_the_time_of_kubectl() -> None:
     use = Use(26.0, 2**30, {}, {"program": 2**20}, "")
-    found = Deployed(1000, 9000, use, use, 20.0, {"use1": (1, 2)}, {"use1": (1.0, 2.0)}, (2**20, 2**22), (10, 900))
+    found = Deployed(
+        1000, 9000, 9.0, 5.0, use, use, 20.0, {"use1": (1, 2)}, {"use1": (1.0, 2.0)}, (2**20, 2**22), (10, 900), {}
+    )
     rows = {row.name: row for row in report._deployed(found)}
     up = rows["pulumi up with 1000 more services"]
     assert (up.median, up.target, up.verdict) == (26.0, 26.0, "met")
