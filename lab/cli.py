@@ -312,7 +312,7 @@ def rehearse(
             for name in names:
                 stack = Stack.load(paths.root, name)
                 if deploy:
-                    run.whole(rows, stack, paths, running_regions(paths, load_regions()))
+                    run.whole(rows, stack, paths, running_regions(paths, load_regions()), full=full)
                 else:
                     run.preview(rows, stack, paths)
             if not deploy:

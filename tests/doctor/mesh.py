@@ -229,7 +229,7 @@ def healthy() -> Snapshot:
             name: (Door(f"{ADDRESSES[name][0]}:443", "exam-platform.com", public("exam-platform.com")),)
             for name in NAMES
         },
-        ways={(here, there): Way(f"{ADDRESSES[there][1]}:15021") for here in NAMES for there in NAMES if here != there},
+        ways={(here, there): Way(f"{ADDRESSES[there][1]}:15443") for here in NAMES for there in NAMES if here != there},
     )
 
 

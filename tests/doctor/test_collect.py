@@ -84,6 +84,14 @@ WELL: Mapping[str, tuple[str, str, int]] = {
 }
 
 
+TURNED_AWAY = (
+    'Error: timeout waiting for Envoy proxy to become ready. Last error: Get "http://203.0.113.2:15443": '
+    "read tcp 10.1.0.18:39718->203.0.113.2:15443: read: connection reset by peer\n"
+    "command terminated with exit code 255\n"
+)
+"""What a gateway between networks answers to a request that is none of the mesh."""
+
+
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     """Both well."""
@@ -92,7 +100,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin:/bin")
     found = Tools(folder)
     found.says("istioctl", WELL)
-    found.says("kubectl", {"pilot-agent wait": ("", "Envoy is ready!", 0)})
+    found.says("kubectl", {"pilot-agent wait": ("", TURNED_AWAY, 255)})
     return found
 
 
@@ -124,7 +132,7 @@ def test_a_healthy_mesh_is_seen_whole(tmp_path: Path, tools: Tools) -> None:
     assert snapshot.sync["use1"] == {
         proxy: Sync("1.31.0", {"listeners": "SYNCED"}, {"listeners": ""}) for proxy in PROXIES
     }
-    assert snapshot.ways[("use1", "usw2")] == Way("203.0.113.2:15021")
+    assert snapshot.ways[("use1", "usw2")] == Way("203.0.113.2:15443")
 
 
 def test_no_right_is_used_that_the_page_does_not_list(tmp_path: Path, tools: Tools) -> None:
@@ -244,13 +252,13 @@ def test_a_missing_istioctl_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_way_that_is_closed_says_why(tmp_path: Path, tools: Tools) -> None:
     error = (
-        'Error: timeout waiting for Envoy proxy to become ready. Last error: Get "http://203.0.113.2:15021/healthz/'
-        'ready": dial tcp 203.0.113.2:15021: connect: connection refused\ncommand terminated with exit code 255\n'
+        'Error: timeout waiting for Envoy proxy to become ready. Last error: Get "http://203.0.113.2:15443": '
+        "dial tcp 203.0.113.2:15443: connect: connection refused\ncommand terminated with exit code 255\n"
     )
     tools.says("kubectl", {"exec": ("", error, 255)})
     snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
     assert snapshot.ways[("use1", "usw2")] == Way(
-        "203.0.113.2:15021", "dial tcp 203.0.113.2:15021: connect: connection refused"
+        "203.0.113.2:15443", "dial tcp 203.0.113.2:15443: connect: connection refused"
     )
     assert found(snapshot) == ["way-closed use1", "way-closed usw2"]
 

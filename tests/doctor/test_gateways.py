@@ -12,7 +12,7 @@ def way(found: Way | Unseen, here: str = "use1", there: str = "usw2") -> Change:
     return lambda snapshot: replace(snapshot, ways={**snapshot.ways, (here, there): found})
 
 
-CLOSED = Way("203.0.113.2:15021", "connection refused")
+CLOSED = Way("203.0.113.2:15443", "connection refused")
 
 CASES: list[tuple[str, Change, list[str]]] = [
     (
@@ -143,9 +143,9 @@ CASES: list[tuple[str, Change, list[str]]] = [
         [
             (
                 "fault way-closed use1 use1 to usw2: A request from the gateway of use1 to that of usw2 at "
-                "203.0.113.2:15021 got no answer: connection refused. No service of usw2 is reached from "
+                "203.0.113.2:15443 got no answer: connection refused. No service of usw2 is reached from "
                 "use1, and no failure here is made up for there. See routes, peering and firewalls between "
-                "the two: 15443 must be open, and 15021 for this question."
+                "the two: 15443 must be open."
             ),
         ],
     ),

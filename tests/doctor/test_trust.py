@@ -218,6 +218,19 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ],
     ),
     (
+        "a public certificate that is not valid yet",
+        lambda snapshot: replace(
+            snapshot, ingress={"use1": (Door("198.51.100.1:443", "exam-platform.com", EARLY, refused="not yet valid"),)}
+        ),
+        [
+            (
+                "fault certificate-early use1 exam-platform.com: A certificate that exam-platform.com shows becomes "
+                "valid only in 10 min. Until then clients refuse the connection. Set the clocks right (chrony, or the "
+                "time service of the cloud), that of whoever made it too, and renew it."
+            ),
+        ],
+    ),
+    (
         "a public certificate that is refused",
         ingress(60, "Hostname mismatch"),
         [

@@ -1,26 +1,37 @@
-"""Three regions running: the lab with a third region's lines added, as README says, in a copy of this clone."""
+"""Three regions running: the lab with a third region's lines added, as README says, in a copy of this clone; and what
+docs/lose-a-region.md and docs/add-a-region.md say of a region that goes for good, is rebuilt, or is new, command by
+command."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from lab import tenant
+from lab.cli import running_regions
 from lab.paths import Paths
+from lab.region import RegionRuntime
 from lab.regions import load_regions
-from tests.lab.support.commands import run, sourced
+from lab.waiting import wait_for
+from tests.lab.support.commands import Result, run, sourced
 from tests.lab.support.engine import NAMESPACE, Engine
+from tests.lab.support.guide import Guide
+from tests.lab.support.outage import build_anew, crash
 from tests.lab.support.site import SERVICE_URL, SYSTEM, Site
 from tests.lab.support.stage import MESH, Stage
+from tests.lab.support.traffic import PATIENT, loaded
 
 THIRD = {
     "name": "euw1",
@@ -33,7 +44,98 @@ THIRD = {
 }
 START = 900.0  # seconds a lab may take to start: three regions and a mesh on two cores, the tools being there already
 STOP = 180.0
+DOCTOR = 60.0
 REQUESTS = 150
+RATE = 20  # requests a second of each load while a region is added
+WATCHED = ("--duration", "280s", "--timeout", "20s", *PATIENT)
+LOSE, ADD = Guide.read("lose-a-region"), Guide.read("add-a-region")
+UP, FORGET = LOSE.commands
+
+
+@dataclass(frozen=True)
+class Three:
+    """A lab of three regions, in a clone of its own.
+
+    :ivar region: the third one.
+    :ivar seconds: how long its start took.
+    """
+
+    clone: Path
+    engine: Engine
+    sites: Mapping[str, Site]
+    region: RegionRuntime
+    seconds: float
+
+    @property
+    def third(self) -> Site:
+        return self.sites[THIRD["name"]]
+
+    @property
+    def others(self) -> Mapping[str, Site]:
+        return {name: site for name, site in self.sites.items() if site is not self.third}
+
+    def write(self, *clusters: Mapping[str, Any]) -> None:
+        """The clone's stack has these clusters beside those of the committed one."""
+        file = self.clone / "Pulumi.local.yaml"
+        content = yaml.safe_load(file.read_text())
+        known = content["config"][f"{NAMESPACE}:clusters"]
+        kept = [cluster for cluster in known if cluster["name"] != self.third.name]
+        content["config"][f"{NAMESPACE}:clusters"] = [*kept, *clusters]
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def type(self, command: str, *, check: bool = True) -> Result:
+        """A command of a page, as it stands there: questions of the engine are answered, and the page's `prod` is this
+        lab's stack."""
+        words = ["local" if word == "prod" else word for word in shlex.split(command)]
+        count = next(index for index, word in enumerate(words) if "=" not in word)
+        variables = dict(word.split("=", 1) for word in words[:count])
+        program, *rest = words[count:]
+        if program == "pulumi":
+            options = ("--yes", "--skip-preview", "--stack", self.engine.stack)
+            return self.engine.pulumi(*rest, *options, check=check, variables=variables)
+        program = sys.executable if program == "python" else program
+        return run([program, *rest], env=self.engine.env, timeout=DOCTOR, cwd=self.clone, check=check)
+
+    def deploy(self, *names: str) -> None:
+        """The tenant, and what the proofs of the mesh need."""
+        for name in names:
+            site = self.sites[name]
+            tenant.deploy(site.region, site.kubectl, [*tenant.WORKLOADS, *Stage.read().parts[MESH].workloads])
+
+    def answers(self, *names: str) -> dict[str, dict[str, int]]:
+        """Requests from each of these regions, each of which answers a part, and nobody else does."""
+        wired = {
+            (secret["metadata"]["annotations"]["networking.istio.io/cluster"], name)
+            for name in names
+            for secret in self.sites[name].kubectl.items("secret", "-n", SYSTEM, "-l", "istio/multiCluster=true")
+        }
+        assert wired == set(permutations(names, 2))
+        everywhere = {self.sites[name].region.region for name in names}
+        found: dict[str, dict[str, int]] = {}
+        for name in names:
+            site = self.sites[name]
+            synced = dict.fromkeys(names, "synced")
+            what = f"the clusters that {name} knows"
+            wait_for(lambda site=site, synced=synced: site.istioctl.remote_clusters() == synced, deadline=60, what=what)
+            site.caller().wait_for_regions(SERVICE_URL, everywhere, count=30)
+            load = site.caller().requests(SERVICE_URL, REQUESTS)
+            assert load.failed == 0, load.figures
+            assert set(load.regions) == everywhere, f"from {name} the answers came from {load.regions}"
+            found[name] = load.regions
+        return found
+
+    def healthy(self) -> None:
+        """The page's last command finds nothing, once what has just begun has settled."""
+        (doctor,) = (command for command in ADD.commands if "doctor" in command)
+        last: list[str] = []
+
+        def none() -> bool:
+            said = self.type(doctor, check=False)
+            last[:] = [said.text[-3000:]]
+            assert said.code == 0, last[0]
+            return True
+
+        wait_for(none, deadline=150, what="a doctor without a finding", interval=2)
 
 
 def _copy(root: Path, clone: Path) -> None:
@@ -53,18 +155,18 @@ def _copy(root: Path, clone: Path) -> None:
     (clone / ".venv").symlink_to(sys.prefix)
 
 
-def _add_third(clone: Path) -> None:
-    """The lines that README names: one region more, one cluster more."""
-    regions = clone / "lab" / "regions.yaml"
-    topology = yaml.safe_load(regions.read_text())
-    topology["regions"].append(THIRD)
-    regions.write_text(yaml.safe_dump(topology, sort_keys=False))
-    file = clone / "Pulumi.local.yaml"
-    content = yaml.safe_load(file.read_text())
+def _entry() -> dict[str, Any]:
+    """The third cluster as docs/add-a-region.md writes it, by the lab's kubeconfig."""
+    written = ADD.steps[0]["clusters"][-1]
+    assert (written["name"], written["region"]) == (THIRD["name"], THIRD["region"])
     existing = {"kubeconfig": f".lab/kubeconfig-{THIRD['name']}", "context": THIRD["name"]}
-    cluster = {"name": THIRD["name"], "region": THIRD["region"], "existing": existing}
-    content["config"][f"{NAMESPACE}:clusters"].append(cluster)
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return {**written, "existing": existing}
+
+
+def _lost() -> dict[str, Any]:
+    """The third cluster with what docs/lose-a-region.md writes of one that is gone."""
+    written = LOSE.steps[0]["clusters"][-1]
+    return {**_entry(), **{key: value for key, value in written.items() if key not in ("name", "region", "existing")}}
 
 
 def _lab(root: Path, command: str, timeout: float) -> float:
@@ -72,21 +174,30 @@ def _lab(root: Path, command: str, timeout: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def three(paths: Paths, engine: Engine) -> Generator[tuple[Mapping[str, Site], float]]:
-    """The regions of a lab of three, and the seconds of its start. This clone's lab makes room, and comes back."""
+def three(paths: Paths, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Three]:
+    """A lab of three. This clone's lab makes room, and comes back."""
     # Not in pytest's own folder: paths of sockets may have 107 characters.
     clone = Path(tempfile.mkdtemp(prefix="three-regions-"))
     _copy(paths.root, clone)
-    _add_third(clone)
+    file = clone / "lab" / "regions.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["regions"].append(THIRD)
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    stack = clone / "Pulumi.local.yaml"
+    config = yaml.safe_load(stack.read_text())
+    config["config"][f"{NAMESPACE}:clusters"].append(_entry())
+    stack.write_text(yaml.safe_dump(config, sort_keys=False))
     _lab(paths.root, "down", STOP)
     try:
         seconds = _lab(clone, "up", START)
+        topology = load_regions(file)
         env = sourced(clone / ".lab" / "env")
-        topology = load_regions(clone / "lab" / "regions.yaml")
         sites = {region.name: Site.of(region, env) for region in topology.regions}
-        for site in sites.values():
-            tenant.deploy(site.region, site.kubectl, Stage.read().parts[MESH].workloads)
-        yield sites, seconds
+        runtimes = running_regions(Paths(clone), topology)
+        own = Engine(clone, env, tmp_path_factory.mktemp("three"))
+        found = Three(clone, own, sites, runtimes[-1], seconds)
+        found.deploy(*sites)
+        yield found
     finally:
         _lab(clone, "down", STOP)
         _lab(paths.root, "up", START)
@@ -98,22 +209,63 @@ def three(paths: Paths, engine: Engine) -> Generator[tuple[Mapping[str, Site], f
 @pytest.mark.full
 @pytest.mark.disruptive
 @pytest.mark.proof("C7", "three regions running: six remote secrets, every istiod synced, traffic from each to all")
-def test_three_regions_answer_each_other(three: tuple[Mapping[str, Site], float], record: Callable[..., None]) -> None:
-    sites, seconds = three
-    assert len(sites) == 3
-    secrets = {
-        (secret["metadata"]["annotations"]["networking.istio.io/cluster"], site.name)
-        for site in sites.values()
-        for secret in site.kubectl.items("secret", "-n", SYSTEM, "-l", "istio/multiCluster=true")
-    }
-    assert secrets == set(permutations(sites, 2))
-    everywhere = {site.region.region for site in sites.values()}
-    answers: dict[str, dict[str, int]] = {}
-    for site in sites.values():
-        assert site.istioctl.remote_clusters() == dict.fromkeys(sites, "synced")
-        site.caller().wait_for_regions(SERVICE_URL, everywhere, count=30)
-        load = site.caller().requests(SERVICE_URL, REQUESTS)
+def test_three_regions_answer_each_other(three: Three, record: Callable[..., None]) -> None:
+    record(up_s=round(three.seconds, 1), answers=three.answers(*three.sites))
+
+
+def _changed(steps: Sequence[Result]) -> list[float]:
+    return [round(step.seconds, 1) for step in steps]
+
+
+@pytest.mark.full
+@pytest.mark.disruptive
+@pytest.mark.proof("I3", "a region that does not come back is taken out by the commands of its page")
+def test_a_region_is_gone_for_good(three: Three, record: Callable[..., None]) -> None:
+    crash(three.region)
+    three.write(_lost())
+    steps = [three.type(UP), three.type(FORGET)]
+    three.write()
+    steps.append(three.type(UP))
+    left = [urn for urn in three.engine.resources() if three.third.name in urn]
+    assert not left, f"the state still has {left}"
+    record(seconds=_changed(steps), answers=three.answers(*three.others))
+    three.healthy()
+
+
+@pytest.mark.full
+@pytest.mark.disruptive
+@pytest.mark.proof("C7", "a region is added to two that serve, by the commands of its page: no request of theirs fails")
+def test_a_region_is_added(three: Three, record: Callable[..., None]) -> None:
+    build_anew(three.region)
+    callers = [(site.caller(), SERVICE_URL) for site in three.others.values()]
+    with loaded(callers, rate=RATE, extra=WATCHED) as loads:
+        three.write(_entry())
+        up, remotes, _ = ADD.commands
+        made = three.type(up)
+        three.deploy(three.third.name)
+        answers = three.answers(*three.sites)
+    rows = {row.split()[0]: row for row in three.type(remotes).out.splitlines()[1:]}
+    assert rows.keys() == three.sites.keys(), rows
+    assert all("synced" in row for row in rows.values()), rows
+    three.healthy()
+    record(up_s=round(made.seconds, 1), answers=answers, loads=[load.figures for load in loads])
+    for load in loads:
         assert load.failed == 0, load.figures
-        assert set(load.regions) == everywhere, f"from {site.name} the answers came from {load.regions}"
-        answers[site.name] = load.regions
-    record(up_s=round(seconds, 1), remote_secrets=len(secrets), answers=answers)
+        assert three.third.region.region in load.regions, load.figures
+
+
+@pytest.mark.full
+@pytest.mark.disruptive
+@pytest.mark.proof(
+    "I3", "a region rebuilt under its name is taken for another one, then in, by the commands of its page"
+)
+def test_a_region_is_rebuilt(three: Three, record: Callable[..., None]) -> None:
+    build_anew(three.region)
+    refused = three.type(UP, check=False)
+    assert refused.code != 0, "`up` took another cluster for the one that it knew"
+    for part in (f"`{three.third.name}`", "if it was rebuilt"):
+        assert part in refused.text, refused.text[-1500:]
+    steps = [three.type(FORGET), three.type(UP)]
+    three.deploy(three.third.name)
+    record(refused_s=round(refused.seconds, 1), seconds=_changed(steps), answers=three.answers(*three.sites))
+    three.healthy()

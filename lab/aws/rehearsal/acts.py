@@ -178,7 +178,7 @@ def troubles(stage: Stage, faults: Sequence[Trouble]) -> None:
             fault.mend(stage.account)
             stage.account.clear()
             mended = stage.engine.up()
-            _as_it_should_be(stage)
+            as_it_should_be(stage)
             figures.update(mended.counts)
         stage.engine.destroy()
         equal("what is left in the account", stage.account.counts(), stage.before)
@@ -207,11 +207,12 @@ def kills(stage: Stage, verb: str, number: int) -> None:
             figures.update(cut_off=len(found), found=sum(each.id is not None for each in found))
             if verb == "up":
                 stage.engine.up()
-                _as_it_should_be(stage)
+                as_it_should_be(stage)
         stage.engine.destroy()
         equal("what is left in the account", stage.account.counts(), stage.before)
 
 
-def _as_it_should_be(stage: Stage) -> None:
+def as_it_should_be(stage: Stage) -> None:
+    """Nothing changes any more, and what is in the account is what the first `up` made."""
     equal("what changes after it", stage.engine.up().by_type(), {})
     equal("what is in the account", stage.account.counts(), stage.whole)

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from lab import tools
-from lab.aws.rehearsal import acts, clusters
+from lab.aws.rehearsal import acts, clusters, meshing
 from lab.aws.rehearsal.acts import DayTwo, Stage, Trouble
 from lab.aws.rehearsal.changes import day_two
 from lab.aws.rehearsal.engine import Engine
@@ -111,9 +111,16 @@ def half(rows: Rows, stack: Stack, paths: Paths, *, full: bool) -> None:
         _through_trouble(stage, full=full)
 
 
-def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRuntime]) -> None:
+def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRuntime], *, full: bool) -> None:
     """A stack from nothing to nothing, its clusters backed by the regions of a running lab that has no mesh in it
     (`make up MESH=0`).
+
+    Args:
+        rows: What is found.
+        stack: The stack.
+        paths: Of the clone.
+        runtimes: The lab's regions.
+        full: Whether the engine is killed while Helm is at work too; not in a stack that keeps something when it goes.
 
     Raises:
         LabError: Something was not as it should be; its row says what.
@@ -146,6 +153,8 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
         acts.gone(stage, kept(stack))
         traffic.remove()
         acted.nothing_left(before)
+        if full and not kept(stack):
+            meshing.kills(stage, runtimes, before)
 
 
 def _through_trouble(stage: Stage, *, full: bool) -> None:

@@ -143,8 +143,7 @@ def ways(snapshot: Snapshot) -> Iterator[Finding]:
                 cause=f"A request from the gateway of {here} to that of {there} at {way.address} got no answer: "
                 f"{way.error}",
                 consequence=f"No service of {there} is reached from {here}, and no failure here is made up for there",
-                cure="See routes, peering and firewalls between the two: 15443 must be open, and 15021 for this "
-                "question",
+                cure="See routes, peering and firewalls between the two: 15443 must be open",
                 command=snapshot.kubectl(
                     here,
                     "exec",
@@ -155,9 +154,9 @@ def ways(snapshot: Snapshot) -> Iterator[Finding]:
                     "pilot-agent",
                     "wait",
                     "--url",
-                    f"http://{way.address}/healthz/ready",
+                    f"http://{way.address}",
                     "--timeoutSeconds",
-                    "2",
+                    "1",
                 ),
             )
     for here, why in denied.items():

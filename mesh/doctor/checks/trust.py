@@ -12,6 +12,7 @@ from mesh.doctor.findings import Finding, fault, warning
 BACKDATED = 120.0
 """Seconds by which istiod dates a certificate back (istio security/pkg/pki/util/generate_cert.go)."""
 
+_CLOCKS = "Set the clocks right (chrony, or the time service of the cloud)"
 _ROTATE = "Raise `trust.intermediates.generation` by one and run `pulumi up`"
 
 
@@ -159,17 +160,15 @@ def chains(snapshot: Snapshot) -> Iterator[Finding]:
         region = snapshot.answering.get(name)
         if region is None or foreign(region, wanted) or not door.chain:
             continue
-        early = [each for each in door.chain if each.not_valid_before_utc > snapshot.now]
         command = f"openssl s_client -connect {door.address} -alpn istio -showcerts -servername {_server_name(door)}"
-        if early:
-            ahead = max((each.not_valid_before_utc - snapshot.now).total_seconds() for each in early)
+        if ahead := _early(snapshot, door):
             yield fault(
                 "certificate-early",
                 name,
                 door.name,
                 cause=f"A certificate that {door.name} shows becomes valid only in {span(ahead)}",
                 consequence="Until then other proxies refuse it: connections to it fail in the handshake",
-                cure="Set the clocks right (chrony, or the time service of the cloud), and renew: " + _ROTATE.lower(),
+                cure=f"{_CLOCKS}, and renew: " + _ROTATE.lower(),
                 command=command,
             )
         elif door.refused:
@@ -186,6 +185,11 @@ def chains(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
+def _early(snapshot: Snapshot, door: Door) -> float:
+    """Seconds until all that a door shows is valid; 0 where it is."""
+    return max(0.0, *((each.not_valid_before_utc - snapshot.now).total_seconds() for each in door.chain))
+
+
 def _server_name(door: Door) -> str:
     host, _, port = door.name.rpartition(":")
     return f"outbound_.{port}_._.{host}"
@@ -200,7 +204,17 @@ def public_certificates(snapshot: Snapshot) -> Iterator[Finding]:
                 continue
             left = door.chain[0].not_valid_after_utc - snapshot.now
             command = f"openssl s_client -connect {door.address} -servername {door.name}"
-            if door.refused:
+            if ahead := _early(snapshot, door):
+                yield fault(
+                    "certificate-early",
+                    name,
+                    door.name,
+                    cause=f"A certificate that {door.name} shows becomes valid only in {span(ahead)}",
+                    consequence="Until then clients refuse the connection",
+                    cure=f"{_CLOCKS}, that of whoever made it too, and renew it",
+                    command=command,
+                )
+            elif door.refused:
                 yield fault(
                     "ingress-refused",
                     name,

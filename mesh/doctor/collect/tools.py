@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components.naming import PROXY_CONTAINER
+from mesh.doctor.collect.doors import EAST_WEST_PORT
 from mesh.doctor.collect.within import listed, mapping
 from mesh.doctor.facts import Message, Sync, Unseen, Way
 
 PUSH = 1.0
 """Seconds that a proxy may take to take what it is told."""
 
-STATUS_PORT = 15021
-"""Where a gateway between networks says that it is ready, at its load balancer too."""
+_TURNED_AWAY = ("EOF", "read: connection reset by peer")
+"""How a connection ends that was taken, and then ended by the other side (Go's net and net/http)."""
 
 SYNCED = "synced"
 
@@ -98,17 +99,20 @@ class Tools:
         return states(done.stdout) if done.returncode == 0 else _failed(done, "istioctl internal-debug")
 
     def request(self, cluster: str, namespace: str, pod: str, address: str) -> Way | Unseen:
-        """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has."""
-        url = f"http://{address}:{STATUS_PORT}/healthz/ready"
-        wait = ["pilot-agent", "wait", "--url", url, "--timeoutSeconds", "2", "--requestTimeoutMillis", "1500"]
-        words = ["exec", "-n", namespace, pod, "-c", PROXY_CONTAINER, "--", *wait, "--periodMillis", "100"]
-        done = self._run(["kubectl", "--context", self.contexts[cluster], *words])
+        """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has.
+
+        It goes to the port that other regions' requests come to, which may be the only one that is open between them.
+        What is no TLS of the mesh is turned away there: that the gateway ends the connection is the answer.
+        """
+        there = f"{address}:{EAST_WEST_PORT}"
+        wait = ["pilot-agent", "wait", "--url", f"http://{there}", "--timeoutSeconds", "1"]
+        words = ["exec", "-n", namespace, pod, "-c", PROXY_CONTAINER, "--", *wait, "--requestTimeoutMillis", "900"]
+        done = self._run(["kubectl", "--context", self.contexts[cluster], *words, "--periodMillis", "300"])
         if isinstance(done, Unseen):
             return done
-        if done.returncode == 0:
-            return Way(f"{address}:{STATUS_PORT}")
         if "Last error:" in done.stderr:
-            return Way(f"{address}:{STATUS_PORT}", last_error(done.stderr))
+            error = last_error(done.stderr)
+            return Way(there, "" if error.endswith(_TURNED_AWAY) else error)
         return _failed(done, "kubectl exec")
 
     def _run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str] | Unseen":

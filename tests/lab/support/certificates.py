@@ -141,12 +141,15 @@ class Authority:
         file.write_bytes(key + chain)
         return file
 
-    def issue(self, name: x509.GeneralName) -> tuple[bytes, bytes]:
-        """A certificate for ``name`` with those above it, and its key: both PEM."""
+    def issue(self, name: x509.GeneralName, *, ahead: datetime.timedelta = datetime.timedelta()) -> tuple[bytes, bytes]:
+        """A certificate for ``name`` with those above it, and its key: both PEM.
+
+        :param ahead: by how much the clock of whoever makes it is ahead of the others'.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         certificate = (
-            _builder(x509.Name([]), self.chain[0].subject, key)
+            _builder(x509.Name([]), self.chain[0].subject, key, ahead=ahead)
             .add_extension(x509.SubjectAlternativeName([name]), critical=True)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -159,9 +162,13 @@ class Authority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: datetime.timedelta = LIFETIME
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    lifetime: datetime.timedelta = LIFETIME,
+    ahead: datetime.timedelta = datetime.timedelta(),
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC) + ahead
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -81,11 +81,13 @@ class Engine:
         file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return file
 
-    def pulumi(self, *args: str, timeout: float = TIMEOUT, check: bool = True) -> Result:
+    def pulumi(
+        self, *args: str, timeout: float = TIMEOUT, check: bool = True, variables: Mapping[str, str] | None = None
+    ) -> Result:
         """A run of pulumi in the project's folder; no two at a time, in whichever session."""
         command = ["pulumi", "--non-interactive", *args]
         with self._alone():
-            result = run(command, env=self.env, timeout=timeout, cwd=self.root, check=False)
+            result = run(command, env={**self.env, **(variables or {})}, timeout=timeout, cwd=self.root, check=False)
         if check and result.code != 0:
             # What the engine found wrong stands between its progress and the stack's outputs.
             said = result.text.partition("Diagnostics:")[2].partition("Outputs:")[0].strip() or result.text[-2000:]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab import cgroups, network
+from lab import addons, cgroups, network
 from lab.cli import running_regions
+from lab.kube_api import KubeApi
 from lab.paths import Paths
 from lab.processes import ProcessIdentity
 from lab.region import RegionRuntime
@@ -75,13 +77,29 @@ def _api_server(site: Site, action: str) -> None:
     run(words, env=os.environ, timeout=60, cwd=Paths().root)
 
 
-def _kill(site: Site) -> None:
-    """All processes of the node at once, as a crash does; what it has on its disk stays. The region's first process is
-    what its network and file systems hang on."""
-    init = running_region(site).machine.require_init().pid
-    for pid in cgroups.pids(site.name) - {init}:
+def crash(region: RegionRuntime) -> None:
+    """All processes of the node at once; what it has on its disk stays. The region's first process is what its network
+    and file systems hang on."""
+    init = region.machine.require_init().pid
+    for pid in cgroups.pids(region.region.name) - {init}:
         if identity := ProcessIdentity.of(pid):
             identity.kill(signal.SIGKILL)
+
+
+def build_anew(region: RegionRuntime) -> None:
+    """Another cluster in its place, as after a disaster: its addresses and authorities are the same, nothing that was
+    in it is there any more."""
+    crash(region)
+    shutil.rmtree(region.machine.file("/var/lib/etcd/data"))
+    for name in ("etcd", "kube-apiserver"):
+        region.component(name).start()
+    with KubeApi(region.paths.kubeconfig) as api:
+        addons.apply(api, region.region, region.toolset.share("metallb") / "crds")
+    region.start()
+
+
+def _kill(site: Site) -> None:
+    crash(running_region(site))
 
 
 def _boot(site: Site) -> None:

@@ -18,12 +18,14 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from lab import network as wire
 from lab.waiting import wait_for
 from tests.lab.support.certificates import Authority, pem_of
 from tests.lab.support.commands import run
 from tests.lab.support.doctor import applied, patched
 from tests.lab.support.failures import Pod
 from tests.lab.support.faults import USE1, USW2, Lab
+from tests.lab.support.outage import running_region
 from tests.lab.support.site import EXAM, FRONTEND, INGRESS, PUBLIC, SYSTEM, UNDECLARED, Site, host_of, url_of
 from tests.lab.support.traffic import PATIENT
 from tests.lab.support.workloads import like_frontend, namespace, remove_namespace
@@ -60,6 +62,45 @@ def without_remote_secret(lab: Lab) -> Generator[None]:
         yield
     finally:
         lab.engine.up(None, "--refresh")
+
+
+@contextmanager
+def revoked_token(lab: Lab) -> Generator[None]:
+    """The token of usw2's reader is gone, after use1's istiod has read the cluster by it. Its watches end with the API
+    server's start: by themselves within ten minutes."""
+    reader = lab[USW2].kubectl
+    (token,) = [
+        item["metadata"]["name"]
+        for item in reader.items("secret", "-n", SYSTEM, "--field-selector=type=kubernetes.io/service-account-token")
+    ]
+    reader.run("delete", "secret", "-n", SYSTEM, token)
+    with api_server_stopped(lab):
+        pass
+    try:
+        yield
+    finally:
+        lab.engine.up(None, "--refresh")
+
+
+@contextmanager
+def closed_way(lab: Lab) -> Generator[None]:
+    """A firewall of usw2 that lets nothing of use1's node and pods in at the gateway's port."""
+    machine = running_region(lab[USW2]).machine
+    there = lab[USE1].region
+    rules = [
+        ("PREROUTING", "-s", str(source), "-p", "tcp", "--dport", "15443", "-j", "DROP")
+        for source in (there.node_address, there.pod_cidr)
+    ]
+
+    def iptables(action: str) -> None:
+        for rule in rules:
+            wire.run(*machine.enter("iptables", "-t", "raw", action, *rule), variables=machine.environment)
+
+    iptables("-I")
+    try:
+        yield
+    finally:
+        iptables("-D")
 
 
 @contextmanager
@@ -213,7 +254,8 @@ def network(lab: Lab) -> AbstractContextManager[None]:
     return patched(lab[USW2].kubectl, ("namespace", SYSTEM), labelled("elsewhere"), labelled(USW2))
 
 
-def foreign_public_certificate(lab: Lab) -> AbstractContextManager[None]:
+def foreign_public_certificate(lab: Lab, *, ahead: timedelta = timedelta()) -> AbstractContextManager[None]:
+    """`ahead`: by how much the clock of whoever made it is ahead."""
     kubectl = lab[USE1].kubectl
     (gateway,) = [
         item
@@ -226,7 +268,7 @@ def foreign_public_certificate(lab: Lab) -> AbstractContextManager[None]:
         if "credentialName" in server.get("tls", {}) and any(host.endswith(PUBLIC) for host in server["hosts"])
     )
     before = kubectl.json("get", "secret", "-n", INGRESS, name)["data"]
-    certificate, key = Authority.foreign("Somebody's CA").issue(x509.DNSName(PUBLIC))
+    certificate, key = Authority.foreign("Somebody's CA").issue(x509.DNSName(PUBLIC), ahead=ahead)
     wrong = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
     back = {each: before[each] for each in wrong}
     return patched(kubectl, ("secret", "-n", INGRESS, name), {"data": wrong}, {"data": back})

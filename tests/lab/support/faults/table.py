@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from tests.lab.support.doctor import scaled, stopped
 from tests.lab.support.faults import USE1, USW2, Expected, Fault, both, making
@@ -45,6 +46,26 @@ QUICK: tuple[Fault, ...] = (
         [
             Expected(
                 "network-label", USW2, r"The namespace istio-system says network `elsewhere`, and the stack says `usw2`"
+            )
+        ],
+    ),
+    Fault(
+        "a firewall between regions",
+        making.closed_way,
+        [
+            Expected(
+                "way-closed", USE1, r"A request from the gateway of use1 to that of usw2 at \S+:15443 got no answer: .*"
+            )
+        ],
+    ),
+    Fault(
+        "a public certificate of a clock that is ahead",
+        lambda lab: making.foreign_public_certificate(lab, ahead=timedelta(minutes=10)),
+        [
+            Expected(
+                "certificate-early",
+                USE1,
+                rf"A certificate that {re.escape(PUBLIC)} shows becomes valid only in \d+ min",
             )
         ],
     ),
@@ -200,6 +221,17 @@ LONG: tuple[Fault, ...] = (
                 "remote-unsynced",
                 USE1,
                 r"istiod does not read the cluster usw2 \(.*\): its API server refuses the token \(401\)",
+            )
+        ],
+    ),
+    Fault(
+        "a remote token that was revoked",
+        making.revoked_token,
+        [
+            Expected(
+                "remote-refused",
+                USE1,
+                r"istiod has read the cluster usw2, and is refused since: the token is no longer valid \(401\)",
             )
         ],
     ),
