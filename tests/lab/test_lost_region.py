@@ -134,7 +134,9 @@ def _measured(load: Load, lost: Site, failing: datetime, well: datetime) -> Loss
     )
 
 
-def _lose(outage: Outage, lost: Site, other: Site, engine: Engine) -> tuple[dict[str, Loss], dict[str, Any]]:
+def _lose(
+    outage: Outage, lost: Site, other: Site, engine: Engine, chart: Callable[..., None]
+) -> tuple[dict[str, Loss], dict[str, Any]]:
     figures: dict[str, Any] = {}
     with _watched(other) as loads:
         for service in (RETRIED, ONCE):
@@ -171,12 +173,20 @@ def _lose(outage: Outage, lost: Site, other: Site, engine: Engine) -> tuple[dict
             wait_for(
                 lambda s=service: _served(lost, s), deadline=120, what=f"requests to {lost.name} again", interval=1
             )
+    title = f"a region is lost, {outage}: requests of {other.name}, with the default retries and without"
+    chart(title, list(loads.values()), [(failing, "lost"), (well, "back")])
     return {kind: _measured(load, lost, failing, well) for kind, load in loads.items()}, figures
 
 
-def _proven(outage: Outage, sites: Mapping[str, Site], engine: Engine, record: Callable[..., None]) -> None:
+def _proven(
+    outage: Outage,
+    sites: Mapping[str, Site],
+    engine: Engine,
+    record: Callable[..., None],
+    chart: Callable[..., None],
+) -> None:
     lost, other, *_ = sites.values()
-    losses, figures = _lose(outage, lost, other, engine)
+    losses, figures = _lose(outage, lost, other, engine, chart)
     record(outage=str(outage), **figures, **{kind: loss.figures for kind, loss in losses.items()})
     for kind, loss in losses.items():
         if not outage.traffic:
@@ -192,12 +202,20 @@ def _proven(outage: Outage, sites: Mapping[str, Site], engine: Engine, record: C
 @pytest.mark.proof(
     "I3", "a region's link goes down under load: the other one answers, `up` goes on without it, it heals"
 )
-def test_a_region_is_cut_off(sites: Mapping[str, Site], changes: Engine, record: Callable[..., None]) -> None:
-    _proven(LINK, sites, changes, record)
+def test_a_region_is_cut_off(
+    sites: Mapping[str, Site], changes: Engine, record: Callable[..., None], chart: Callable[..., None]
+) -> None:
+    _proven(LINK, sites, changes, record, chart)
 
 
 @pytest.mark.full
 @pytest.mark.proof("I3", "a region's API server or node goes under load: the other one answers, and it heals")
 @pytest.mark.parametrize("outage", [API_SERVER, NODE], ids=["API server", "node"])
-def test_a_region_dies(sites: Mapping[str, Site], changes: Engine, outage: Outage, record: Callable[..., None]) -> None:
-    _proven(outage, sites, changes, record)
+def test_a_region_dies(
+    sites: Mapping[str, Site],
+    changes: Engine,
+    outage: Outage,
+    record: Callable[..., None],
+    chart: Callable[..., None],
+) -> None:
+    _proven(outage, sites, changes, record, chart)

@@ -86,11 +86,12 @@ class Journey:
                     site.kubectl.rolled_out(space, *names)
 
     def refused(self, mesh: Mapping[str, Any], clusters: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-        """What the engine says of an `up` that it does not make. It has changed nothing."""
+        """What the engine says of a preview, and of an `up` that it does not make. It has changed nothing."""
         before = self._releases()
-        file = str(self.file(mesh, clusters))
-        words = ("up", "--yes", "--skip-preview", "--stack", self.engine.stack, "--config-file", file)
-        result = self.engine.pulumi(*words, check=False)
+        options = ("--stack", self.engine.stack, "--config-file", str(self.file(mesh, clusters)))
+        shown = self.engine.pulumi("preview", *options, check=False)
+        assert shown.code != 0, "a preview showed the step"
+        result = self.engine.pulumi("up", "--yes", "--skip-preview", *options, check=False)
         assert result.code != 0, "the step was taken"
         assert self._releases() == before, "a refused step changed a cluster"
         return result.text

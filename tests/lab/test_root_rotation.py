@@ -225,6 +225,8 @@ def test_a_rotation_is_taken_back_half_way(
 
     said = wait_for(only_the_laggard, deadline=PATIENCE, what="a refusal for one proxy alone", interval=1)
     assert f"{laggard.name} {PROOF}/laggard-" in said, said[-1500:]
+    shown = course.refused("preview", _trust(2))
+    assert "is too early: 1 of " in shown, shown[-1500:]
     assert course.cacerts() == untouched, "a refused step changed a cluster"
     laggard.kubectl.run("delete", LAGGARD, "-n", PROOF, "--wait=true")
 
