@@ -124,7 +124,14 @@ def test_cert_manager_is_an_add_on_with_an_issuer(issuing: mocks.Recording) -> N
             "solvers": [{"dns01": {"route53": {"region": "us-east-1", "hostedZoneID": "Z0123456789ABCDEFGHIJ"}}}],
         }
     }
-    assert {"use1-cert-manager-addon", "use1-cert-manager-identity"} <= all_before(issuing, issuer.name)
+    assert "use1-cert-manager-addon" in all_before(issuing, issuer.name)
+
+
+def test_its_pods_are_made_when_they_have_their_rights(issuing: mocks.Recording) -> None:
+    before = all_before(issuing, "use1-cert-manager-addon")
+    assert {"use1-cert-manager-identity", "use1-cert-manager-cert-manager-own"} <= before, (
+        "EKS gives credentials to a pod when it is made alone"
+    )
 
 
 def test_it_writes_proofs_into_one_zone_and_nothing_else(issuing: mocks.Recording) -> None:
