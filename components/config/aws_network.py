@@ -23,6 +23,7 @@ ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "sts": ("sts",),
     "ec2": ("ec2",),
     "logs": ("logs",),
+    "eksAuth": ("eks-auth",),
 }
 """The services of each choice of `endpoints`, as in `com.amazonaws.<region>.<service>`."""
 
@@ -53,8 +54,9 @@ class AwsNetworkConfig(Model):
     s3_endpoint: bool = True
     """Whether S3, where the layers of images lie, is reached without NAT; default true. It costs nothing."""
 
-    endpoints: tuple[Literal["ecr", "sts", "ec2", "logs"], ...] = ()
-    """Services of AWS that are reached without NAT; default: none. Each costs by the hour in each zone."""
+    endpoints: tuple[Literal["ecr", "sts", "ec2", "logs", "eksAuth"], ...] = ()
+    """Services of AWS that are reached without NAT; default: none. Each costs by the hour in each zone. `eksAuth`:
+    where credentials of Pod Identity come from."""
 
     flow_logs: FlowLogsConfig = FlowLogsConfig()
     """Flow logs of the VPCs."""

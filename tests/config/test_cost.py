@@ -27,7 +27,7 @@ def of_file(stack: str) -> Yaml:
     [
         *(pytest.param(of_file(stack), id=stack) for stack in cost.STACKS),
         pytest.param(private_stack(4, aws__betweenRegions={"transitGateway": {}}), id="transit gateways"),
-        pytest.param(aws_stack(1, aws__network__endpoints=["ecr", "logs"]), id="one region"),
+        pytest.param(aws_stack(1, aws__network__endpoints=["ecr", "logs", "eksAuth"]), id="one region"),
         pytest.param(private_stack(3, aws__network__nat="shared"), id="shared NAT"),
     ],
 )
