@@ -32,16 +32,6 @@ class CertManager(pulumi.ComponentResource):
     ) -> None:
         super().__init__(type_token("clusters", "CertManager"), name, None, opts)
         own = role(name, place, ADDON, trust=PODS, inline=zone_policy(zone_id), parent=self)
-        addon = aws.eks.Addon(
-            child(name, "addon"),
-            cluster_name=control_plane.name,
-            addon_name=ADDON,
-            addon_version=config.version,
-            resolve_conflicts_on_create="OVERWRITE",
-            resolve_conflicts_on_update="PRESERVE",
-            tags=place.tags(ADDON),
-            opts=place.options(self, depends_on),
-        )
         identity = aws.eks.PodIdentityAssociation(
             child(name, "identity"),
             cluster_name=control_plane.name,
@@ -51,13 +41,24 @@ class CertManager(pulumi.ComponentResource):
             tags=place.tags(ADDON),
             opts=place.options(self, own.policies),
         )
+        # EKS gives credentials to a pod when it is made, and to none that is there already.
+        addon = aws.eks.Addon(
+            child(name, "addon"),
+            cluster_name=control_plane.name,
+            addon_name=ADDON,
+            addon_version=config.version,
+            resolve_conflicts_on_create="OVERWRITE",
+            resolve_conflicts_on_update="PRESERVE",
+            tags=place.tags(ADDON),
+            opts=place.options(self, [*depends_on, identity]),
+        )
         kubernetes.apiextensions.CustomResource(
             child(name, "issuer"),
             api_version="cert-manager.io/v1",
             kind="ClusterIssuer",
             metadata={"name": CERT_MANAGER_ISSUER},
             spec=issuer_spec(config, zone_id=zone_id, region=place.region),
-            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[addon, identity]),
+            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[addon]),
         )
         self.register_outputs({})
 

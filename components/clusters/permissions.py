@@ -100,13 +100,13 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         "iam:TagRole",
         "iam:UntagRole",
         "iam:PutRolePermissionsBoundary",
+        # Taken out of the stack's file, it is taken off the roles that are there.
+        "iam:DeleteRolePermissionsBoundary",
         "iam:ListAttachedRolePolicies",
         "iam:ListInstanceProfilesForRole",
         # Auto Mode's profile may still hold the role of the nodes when their cluster is gone.
         "iam:RemoveRoleFromInstanceProfile",
         "iam:ListRolePolicies",
-        # What takes a role is given it by the deployer.
-        "iam:PassRole",
     ),
     "aws:iam/rolePolicy:RolePolicy": ("iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
@@ -201,6 +201,18 @@ which take no resource and change nothing."""
 
 READS = ("ec2:Describe*", "sts:GetCallerIdentity")
 
+TAKERS = ("ec2.amazonaws.com", "eks.amazonaws.com", "pods.eks.amazonaws.com", "vpc-flow-logs.amazonaws.com")
+"""The services that the stack's roles trust."""
+
+PASS = {
+    "Sid": "Pass",
+    "Effect": "Allow",
+    "Action": ["iam:PassRole"],
+    "Resource": "*",
+    "Condition": {"StringEquals": {"iam:PassedToService": list(TAKERS)}},
+}
+"""The deployer gives a role to what takes it, and to no other service: by that it would have the rights itself."""
+
 BUCKET, ALIAS = "exam-mesh-state", "alias/exam-mesh-stacks"
 """Where docs/first-deployment.md puts state, and the key of its secrets."""
 
@@ -240,6 +252,7 @@ def statements() -> dict[str, Any]:
                 }
                 for service in sorted(by_service)
             ),
+            PASS,
             *STATE,
         ],
     }

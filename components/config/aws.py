@@ -87,7 +87,8 @@ RegionName = Annotated[str, AfterValidator(_region_name), Field(examples=["us-ea
 
 
 class AwsTagsConfig(Model):
-    """Tags of everything that is made; `stack` and `region` are added."""
+    """Tags of everything that the stack makes; `stack` and `region` are added. What AWS makes for it by itself does not
+    have them: nodes and disks of Auto Mode, volumes of the CSI driver."""
 
     owner: TagValue
     """Whom to ask."""

@@ -15,6 +15,11 @@ from components.config.model import Model
 ZONES_LIMIT = 6
 """Zones that a VPC's addresses are divided for: no region has more."""
 
+_TEN = network("10.0.0.0/8")
+_SERVICES, _SERVICES_BESIDE_TEN = network("10.100.0.0/16"), network("172.20.0.0/16")
+"""What EKS takes for Services where nothing is said, as here (API_KubernetesNetworkConfigRequest): the second one where
+the VPC has addresses of 10.0.0.0/8 (awslabs/amazon-eks-ami, bootstrap.sh). So neither is ever within the supernet."""
+
 RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653]
 """How long CloudWatch keeps a log, in days: it takes these alone."""
 
@@ -23,6 +28,7 @@ ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "sts": ("sts",),
     "ec2": ("ec2",),
     "logs": ("logs",),
+    "eksAuth": ("eks-auth",),
 }
 """The services of each choice of `endpoints`, as in `com.amazonaws.<region>.<service>`."""
 
@@ -53,8 +59,9 @@ class AwsNetworkConfig(Model):
     s3_endpoint: bool = True
     """Whether S3, where the layers of images lie, is reached without NAT; default true. It costs nothing."""
 
-    endpoints: tuple[Literal["ecr", "sts", "ec2", "logs"], ...] = ()
-    """Services of AWS that are reached without NAT; default: none. Each costs by the hour in each zone."""
+    endpoints: tuple[Literal["ecr", "sts", "ec2", "logs", "eksAuth"], ...] = ()
+    """Services of AWS that are reached without NAT; default: none. Each costs by the hour in each zone. `eksAuth`:
+    where credentials of Pod Identity come from."""
 
     flow_logs: FlowLogsConfig = FlowLogsConfig()
     """Flow logs of the VPCs."""
@@ -87,6 +94,21 @@ class AwsNetworkConfig(Model):
                     "Move the supernet to addresses that no peer has",
                     ("peers", index),
                 )
+            if network(peer).overlaps(self.service_range):
+                beside = self.service_range == _SERVICES_BESIDE_TEN
+                yield Fault(
+                    f"`{peer}` overlaps `{self.service_range}`, which EKS takes for Services",
+                    "No pod would reach a host there that has the address of a Service of its cluster",
+                    f"Write the parts of it beside that, if pods call no other; else take a supernet "
+                    f"{'outside' if beside else 'inside'} of {_TEN}: EKS then takes "
+                    f"{_SERVICES if beside else _SERVICES_BESIDE_TEN}",
+                    ("peers", index),
+                )
+
+    @property
+    def service_range(self) -> IPv4Network:
+        """The addresses of Services, the same in each cluster."""
+        return _SERVICES_BESIDE_TEN if network(self.supernet).overlaps(_TEN) else _SERVICES
 
     @property
     def slots(self) -> int:

@@ -86,6 +86,7 @@ def counts(stack: Stack) -> dict[str, int]:
     public = sum(zones) * (_GATEWAYS if between.public_load_balancers is not None else 1)
     pairs = len(list(combinations(range(regions), 2)))
     checks = 0 if stack.check_interval is None else regions
+    groups = [group for _, eks in stack.clusters for group in (eks.compute.node_groups or {}).values()]
     fast = stack.check_interval == _FAST
     return {
         "controlPlane": regions,
@@ -94,6 +95,7 @@ def counts(stack: Stack) -> dict[str, int]:
         "interfaceEndpoint": services * sum(zones),
         "loadBalancer": _GATEWAYS * regions,
         "transitAttachment": regions + 2 * pairs if between.transit_gateway is not None and regions > 1 else 0,
+        "disk": sum(group.min * group.disk_gib for group in groups),
         "key": regions,
         "healthCheck": 0 if fast else checks,
         "fastHealthCheck": checks if fast else 0,
@@ -108,6 +110,7 @@ _NAMES: Mapping[str, str] = {
     "interfaceEndpoint": "Interface endpoint in a zone",
     "loadBalancer": "Network Load Balancer (ingress, east-west)",
     "transitAttachment": "Attachment of a transit gateway",
+    "disk": "GiB of the disks of nodes in groups (gp3), of the least number of them",
     "key": "KMS key",
     "healthCheck": "Route 53 health check",
     "fastHealthCheck": "Route 53 health check, every ten seconds",
@@ -135,6 +138,12 @@ def items(stack: Stack, prices: Mapping[str, Any]) -> Iterator[Item]:
             )
 
 
+def together(stack: Stack) -> str:
+    """What the sum is of: nobody knows before how many nodes Auto Mode starts."""
+    automatic = any(eks.compute.auto_mode is not None for _, eks in stack.clusters)
+    return "Together, without the nodes of Auto Mode" if automatic else "Together"
+
+
 def rendered() -> str:
     """The page's text."""
     return "\n".join(_page(yaml.safe_load(PRICES.read_text()))).rstrip("\n") + "\n"
@@ -148,14 +157,15 @@ def _page(prices: Mapping[str, Any]) -> Iterator[str]:
         "",
         "# What the stacks of AWS cost",
         "",
-        f"List prices in US dollars in us-east-1 as of {prices['date']} (components/config/prices.yaml: hold them "
-        f"against the pages named), without taxes and discounts; a month has {hours} hours. Counted is what a stack "
-        "makes whatever its load. EKS Auto Mode starts nodes by what pods ask for: they come on top, each at the price "
-        "of its type and about 12 % of it.",
+        f"List prices in US dollars in us-east-1, without taxes and discounts; a month has {hours} hours. They were "
+        f"written down on {prices['date']} (components/config/prices.yaml) and not checked against the pages named: do "
+        "that before a budget is made of them. Counted is what a stack makes whatever its load. EKS Auto Mode starts "
+        "nodes by what pods ask for: they come on top, each at the price of its type, about 12 % of it, and its disks.",
     )
     for name in STACKS:
         written = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())["config"]
-        found = list(items(stack_of({key.removeprefix(f"{NAMESPACE}:"): v for key, v in written.items()}), prices))
+        stack = stack_of({key.removeprefix(f"{NAMESPACE}:"): v for key, v in written.items()})
+        found = list(items(stack, prices))
         yield from (
             "",
             f"## {name}",
@@ -168,7 +178,7 @@ def _page(prices: Mapping[str, Any]) -> Iterator[str]:
                 f"| {item.name} | {item.count} | {item.price:g} | {item.unit} | {item.monthly(hours):.2f} | "
                 f"{item.source} |"
             )
-        yield f"| **Together** | | | | **{sum(item.monthly(hours) for item in found):.2f}** | |"
+        yield f"| **{together(stack)}** | | | | **{sum(item.monthly(hours) for item in found):.2f}** | |"
     yield from ("", "## By use", "", "| Price | For each | Source |", "|--:|---|---|")
     yield from (f"| {row['price']:g} | {row['unit']} | {row['source']} |" for row in prices["used"].values())
 

@@ -124,14 +124,57 @@ def test_cert_manager_is_an_add_on_with_an_issuer(issuing: mocks.Recording) -> N
             "solvers": [{"dns01": {"route53": {"region": "us-east-1", "hostedZoneID": "Z0123456789ABCDEFGHIJ"}}}],
         }
     }
-    assert {"use1-cert-manager-addon", "use1-cert-manager-identity"} <= all_before(issuing, issuer.name)
+    assert "use1-cert-manager-addon" in all_before(issuing, issuer.name)
+
+
+def test_its_pods_are_made_when_they_have_their_rights(issuing: mocks.Recording) -> None:
+    before = all_before(issuing, "use1-cert-manager-addon")
+    assert {"use1-cert-manager-identity", "use1-cert-manager-cert-manager-own"} <= before, (
+        "EKS gives credentials to a pod when it is made alone"
+    )
+
+
+def test_its_service_account_alone_takes_its_role(issuing: mocks.Recording) -> None:
+    role = dict(issuing.named("use1-cert-manager-cert-manager-role").inputs)
+    assert json.loads(role.pop("assumeRolePolicy")) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "pods.eks.amazonaws.com"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+            }
+        ],
+    }
+    assert role == {"name": "exam-test-use1-cert-manager", "tags": tags("use1-cert-manager")}
+    assert issuing.named("use1-cert-manager-identity").inputs == {
+        "clusterName": "exam-test-use1",
+        "namespace": "cert-manager",
+        "serviceAccount": "cert-manager",
+        "roleArn": "arn:aws:test:::use1-cert-manager-cert-manager-role",
+        "tags": tags("use1-cert-manager"),
+    }
 
 
 def test_it_writes_proofs_into_one_zone_and_nothing_else(issuing: mocks.Recording) -> None:
-    policy = json.loads(issuing.named("use1-cert-manager-cert-manager-own").inputs["policy"])
-    (change,) = [found for found in policy["Statement"] if found["Action"] == ["route53:ChangeResourceRecordSets"]]
-    assert change["Resource"] == "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"
-    assert change["Condition"] == {
-        "ForAllValues:StringEquals": {"route53:ChangeResourceRecordSetsRecordTypes": ["TXT"]},
-        "ForAllValues:StringLike": {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_acme-challenge.*"]},
+    own = dict(issuing.named("use1-cert-manager-cert-manager-own").inputs)
+    zone = "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"
+    assert json.loads(own.pop("policy")) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ["route53:GetChange"], "Resource": "arn:aws:route53:::change/*"},
+            {"Effect": "Allow", "Action": ["route53:ListResourceRecordSets"], "Resource": zone},
+            {
+                "Effect": "Allow",
+                "Action": ["route53:ChangeResourceRecordSets"],
+                "Resource": zone,
+                "Condition": {
+                    "ForAllValues:StringEquals": {"route53:ChangeResourceRecordSetsRecordTypes": ["TXT"]},
+                    "ForAllValues:StringLike": {
+                        "route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_acme-challenge.*"]
+                    },
+                },
+            },
+        ],
     }
+    assert own == {"name": "exam-test-use1-cert-manager", "role": "exam-test-use1-cert-manager"}

@@ -1,5 +1,6 @@
 """The VPC of a cluster as it is asked for."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -13,7 +14,7 @@ PLACE = "use1-network"
 
 @pytest.fixture(scope="module")
 def recording() -> mocks.Recording:
-    return made(aws_stack(1, aws__network__endpoints=["ecr", "sts"]))[0]
+    return made(aws_stack(1, aws__network__endpoints=["ecr", "sts", "eksAuth"]))[0]
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,10 @@ def test_services_of_aws_are_reached_without_nat_where_asked(
         "cidrIpv4": "10.64.0.0/16",
         "tags": tags("use1-endpoints"),
     }
-    assert len(recording.of_type("VpcEndpoint")) == 4
+    assert {
+        found.inputs["serviceName"].removeprefix("com.amazonaws.us-east-1.")
+        for found in recording.of_type("VpcEndpoint")
+    } == {"s3", "ecr.api", "ecr.dkr", "sts", "eks-auth"}
     assert shared.of_type("VpcEndpoint") == []
 
 
@@ -162,6 +166,34 @@ def test_flows_are_written_down_for_as_long_as_said(recording: mocks.Recording) 
     }
     off = made(aws_stack(1, aws__network__flowLogs={"enabled": False}))[0]
     assert off.of_type("FlowLog") == []
+
+
+def test_flow_logs_may_write_to_their_group_and_nothing_else(recording: mocks.Recording) -> None:
+    role = dict(recording.named("use1-network-flow-logs-role").inputs)
+    assert json.loads(role.pop("assumeRolePolicy")) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
+                "Action": ["sts:AssumeRole"],
+            }
+        ],
+    }
+    assert role == {"name": "exam-test-use1-flow-logs", "tags": tags("use1-flow-logs")}
+    own = dict(recording.named("use1-network-flow-logs-own").inputs)
+    group = "arn:aws:test:::use1-network-flow-log-group"
+    assert json.loads(own.pop("policy")) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                "Resource": [group, f"{group}:*"],
+            }
+        ],
+    }
+    assert own == {"name": "exam-test-use1-flow-logs", "role": "exam-test-use1-flow-logs"}
 
 
 def test_more_zones_are_more_of_each() -> None:

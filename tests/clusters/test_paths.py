@@ -198,6 +198,19 @@ def test_a_vpc_has_one_route_to_all_other_regions(transit: mocks.Recording) -> N
 
 def test_each_gateway_knows_each_other_region(transit: mocks.Recording) -> None:
     assert len(transit.of_type("PeeringAttachment")) == len(transit.of_type("PeeringAttachmentAccepter")) == 15
+    asked = transit.named("between-regions-use1-usw2")
+    assert asked.inputs == {
+        "transitGatewayId": "between-regions-use1-id",
+        "peerTransitGatewayId": "between-regions-usw2-id",
+        "peerRegion": "us-west-2",
+        "tags": tags("use1-transit"),
+    }
+    accepted = transit.named("between-regions-use1-usw2-accepted")
+    assert accepted.inputs == {
+        "transitGatewayAttachmentId": "between-regions-use1-usw2-id",
+        "tags": tags("usw2-transit", "us-west-2"),
+    }
+    assert (asked.provider, accepted.provider) == ("aws-us-east-1", "aws-us-west-2")
     routes = [found for found in transit.resources if found.type == "aws:ec2transitgateway/route:Route"]
     assert len(routes) == 30
     assert transit.named("between-regions-usw2-to-use1").inputs == {

@@ -3,7 +3,10 @@
 import json
 import re
 
+import pytest
+
 from components.clusters import permissions
+from tests import mocks
 from tests.aws import NODES, aws_stack, private_stack
 from tests.test_main_aws import of_file, run
 
@@ -20,7 +23,9 @@ def test_iam_takes_it() -> None:
     assert [action for action in actions if action.endswith("*")] == ["ec2:Describe*"], "these only read"
 
 
-def test_every_type_that_is_used_has_its_actions_and_no_other() -> None:
+@pytest.fixture(scope="module")
+def resources() -> list[mocks.Registered]:
+    """Of stacks that have all types between them."""
     zone = {"zone": "exam-platform.com", "zoneId": "Z0123456789ABCDEFGHIJ", "latency": {}}
     cert_manager = {"version": "v1.19.1-eksbuild.1", "email": "platform@exam-platform.com"}
     stacks = [
@@ -30,5 +35,21 @@ def test_every_type_that_is_used_has_its_actions_and_no_other() -> None:
         aws_stack(1, gateways__ingress__name=zone, aws__certManager=cert_manager),
         aws_stack(2, clusters__0__eks__compute={"nodeGroups": {"general": NODES}}),
     ]
-    used = {found.type for values in stacks for found in run(values).resources if found.type.startswith("aws:")}
+    return [found for values in stacks for found in run(values).resources]
+
+
+def test_every_type_that_is_used_has_its_actions_and_no_other(resources: list[mocks.Registered]) -> None:
+    used = {found.type for found in resources if found.type.startswith("aws:")}
     assert used == set(permissions.ACTIONS)
+
+
+def test_roles_are_passed_to_those_alone_that_they_trust(resources: list[mocks.Registered]) -> None:
+    trusted = {
+        statement["Principal"]["Service"]
+        for found in resources
+        if found.type == "aws:iam/role:Role"
+        for statement in json.loads(found.inputs["assumeRolePolicy"])["Statement"]
+    }
+    (passing,) = [found for found in permissions.statements()["Statement"] if "iam:PassRole" in found["Action"]]
+    assert passing["Action"] == ["iam:PassRole"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": sorted(trusted)}}

@@ -258,6 +258,32 @@ CASES: list[tuple[str, Yaml, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "peer in the range of Services",
+        aws_stack(),
+        {"aws.network.peers": ["10.100.0.0/16", "172.16.0.0/12"]},
+        [
+            (
+                "istio-mesh:aws.network.peers[1]: `172.16.0.0/12` overlaps `172.20.0.0/16`, which EKS takes for "
+                "Services. No pod would reach a host there that has the address of a Service of its cluster. Write"
+                " the parts of it beside that, if pods call no other; else take a supernet outside of 10.0.0.0/8: "
+                "EKS then takes 10.100.0.0/16."
+            ),
+        ],
+    ),
+    (
+        "peer in the range of Services of a supernet elsewhere",
+        aws_stack(),
+        {"aws.network.peers": ["10.100.7.0/24", "172.24.0.0/16"], "aws.network.supernet": "172.16.0.0/13"},
+        [
+            (
+                "istio-mesh:aws.network.peers[0]: `10.100.7.0/24` overlaps `10.100.0.0/16`, which EKS takes for "
+                "Services. No pod would reach a host there that has the address of a Service of its cluster. Write"
+                " the parts of it beside that, if pods call no other; else take a supernet inside of 10.0.0.0/8: "
+                "EKS then takes 172.20.0.0/16."
+            ),
+        ],
+    ),
+    (
         "management VPC in the supernet",
         private_stack(),
         {"aws.deployFrom.managementVpc.cidr": "10.71.0.0/16"},
@@ -272,10 +298,10 @@ CASES: list[tuple[str, Yaml, dict[str, Any], list[str]]] = [
     (
         "management VPC among the peers",
         private_stack(),
-        {"aws.network.peers": ["10.0.0.0/8"], "aws.network.supernet": "172.16.0.0/13"},
+        {"aws.network.peers": ["10.0.0.0/14"], "aws.network.supernet": "172.16.0.0/13"},
         [
             (
-                "istio-mesh:aws.deployFrom.managementVpc.cidr: `10.0.0.0/16` overlaps the peer `10.0.0.0/8`. Of "
+                "istio-mesh:aws.deployFrom.managementVpc.cidr: `10.0.0.0/16` overlaps the peer `10.0.0.0/14`. Of "
                 "two routes to one address one is never taken. Take the management VPC's own range out of "
                 "`network.peers`."
             ),

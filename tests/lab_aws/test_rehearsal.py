@@ -41,9 +41,11 @@ from lab.paths import CLONE
 from lab.regions import load_regions
 from lab.waiting import wait_for
 from tests.builders import with_secrets
+from tests.lab_aws.provider import Made
 from tests.lab_aws.world import CLUSTER, World
 
 RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+TRANSIT = "aws:ec2transitgateway"
 
 
 @pytest.fixture
@@ -230,10 +232,12 @@ def test_rules_of_the_ways_between_regions() -> None:
     ]
 
 
-def joined(world: World) -> list[tuple[str, str, int]]:
-    """Two clusters with everything that a way needs; what is open."""
+def joined(world: World, gateways: dict[str, Made] | None = None) -> list[tuple[str, str, int]]:
+    """Two clusters with everything that a way needs; what is open. `gateways`: transit gateways, by region, that are
+    in the place of a peering connection.
+    """
     west, east = world.west, world.east
-    assert world.accepted
+    assert gateways or world.accepted
     for engine, vpc, name, cidr in (
         (east, world.vpc, "east", "10.1.0.0/16"),
         (west, world.peer_vpc, "west", "10.0.0.0/16"),
@@ -258,8 +262,15 @@ def joined(world: World) -> list[tuple[str, str, int]]:
                 routeTableId=table.id,
                 subnetId=subnet.id,
             )
-        route = {"routeTableId": table.id, "destinationCidrBlock": cidr, "vpcPeeringConnectionId": world.peering.id}
-        engine.make("aws:ec2/route:Route", name, **route)
+        if gateways:
+            attached = {"transitGatewayId": gateways[region].id, "vpcId": vpc.id}
+            engine.make(
+                f"{TRANSIT}/vpcAttachment:VpcAttachment", name, subnetIds=[each.id for each in subnets], **attached
+            )
+            way = {"transitGatewayId": gateways[region].id}
+        else:
+            way = {"vpcPeeringConnectionId": world.peering.id}
+        engine.make("aws:ec2/route:Route", name, routeTableId=table.id, destinationCidrBlock=cidr, **way)
         network = {
             "subnetIds": [each.id for each in subnets],
             "endpointPrivateAccess": True,
@@ -291,6 +302,42 @@ def test_a_way_needs_the_peering_routes_both_ways_and_a_rule(world: World, clien
     )
     ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="10.0.0.0/16")
     assert found() == [], "without the way back both are"
+
+
+def test_a_way_by_transit_gateways_needs_their_routes_both_ways(world: World, client: AccountClient) -> None:
+    def found() -> list[tuple[str, str, int]]:
+        return sorted((each["source"], each["target"], each["port"]) for each in client.order("ways"))
+
+    gateway = f"{TRANSIT}/transitGateway:TransitGateway"
+    gateways = {"us-east-1": world.east.make(gateway, "east"), "us-west-2": world.west.make(gateway, "west")}
+    expected = joined(world, gateways)
+    assert found() == [], "each VPC leads to its gateway, and they know nothing of each other"
+
+    asked = world.east.make(
+        f"{TRANSIT}/peeringAttachment:PeeringAttachment",
+        "peer",
+        transitGatewayId=gateways["us-east-1"].id,
+        peerTransitGatewayId=gateways["us-west-2"].id,
+        peerRegion="us-west-2",
+    )
+    world.west.make(
+        f"{TRANSIT}/peeringAttachmentAccepter:PeeringAttachmentAccepter", "peer", transitGatewayAttachmentId=asked.id
+    )
+    routes = []
+    for engine, region, cidr in ((world.east, "us-east-1", "10.1.0.0/16"), (world.west, "us-west-2", "10.0.0.0/16")):
+        assert found() == [], "not before both know the way"
+        routes.append(
+            engine.make(
+                f"{TRANSIT}/route:Route",
+                "over",
+                destinationCidrBlock=cidr,
+                transitGatewayAttachmentId=asked.id,
+                transitGatewayRouteTableId=gateways[region]["associationDefaultRouteTableId"],
+            )
+        )
+    assert found() == expected
+    world.west.delete(routes[1])
+    assert found() == [], "without the way back both are closed"
 
 
 def test_the_engines_way_is_that_of_its_vpc_or_its_addresses(world: World, client: AccountClient) -> None:

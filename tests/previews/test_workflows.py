@@ -21,7 +21,7 @@ FILES = sorted((*(FOLDER / "workflows").glob("*.yml"), *(FOLDER / "actions").rgl
 WORKFLOWS = sorted((FOLDER / "workflows").glob("*.yml"))
 
 RIGHTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
-    "checks": {"checks": {"contents": "read"}},
+    "checks": {"checks": {"contents": "read"}, "account": {"contents": "read"}},
     "pull-request": {
         "checks": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
@@ -194,5 +194,5 @@ def test_the_engine_is_the_one_that_the_lab_proves() -> None:
 def test_the_make_targets_that_workflows_run_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (CLONE / "Makefile").read_text(), re.MULTILINE))
     used = {step["run"].split()[1] for step in steps() if step.get("run", "").startswith("make ")}
-    assert used == {"venv", "lint", "test"}
+    assert used == {"venv", "lint", "test", "test-account"}
     assert used <= targets

@@ -126,7 +126,7 @@ def check_encryption(region: str, given: list[dict[str, Any]]) -> None:
 def service_network(given: dict[str, Any], vpc: str, region: str) -> dict[str, Any]:
     """Addresses of the cluster's Services."""
     mine = ip_network(backend("ec2", region).get_vpc(vpc).cidr_block)
-    # 10.100/16, or 172.20/16 where the VPC itself is in the former (API_KubernetesNetworkConfigRequest).
+    # One of the two (API_KubernetesNetworkConfigRequest), by the VPC (awslabs/amazon-eks-ami, bootstrap.sh).
     chosen = given.get("serviceIpv4Cidr") or (
         "172.20.0.0/16" if mine.overlaps(ip_network("10.0.0.0/8")) else "10.100.0.0/16"
     )
