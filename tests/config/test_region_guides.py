@@ -44,7 +44,11 @@ def test_the_page_fits_a_screen(page: str) -> None:
 
 
 def test_their_commands_are_known() -> None:
-    assert LOSE.commands == ("pulumi up", "PULUMI_K8S_DELETE_UNREACHABLE=true pulumi refresh")
+    assert LOSE.commands == (
+        "pulumi up",
+        "pulumi up --continue-on-error",
+        "PULUMI_K8S_DELETE_UNREACHABLE=true pulumi refresh",
+    )
     assert ADD.commands == (
         "pulumi up",
         "istioctl remote-clusters --context use1",

@@ -49,7 +49,8 @@ REQUESTS = 150
 RATE = 20  # requests a second of each load while a region is added
 WATCHED = ("--duration", "280s", "--timeout", "20s", *PATIENT)
 LOSE, ADD = Guide.read("lose-a-region"), Guide.read("add-a-region")
-UP, FORGET = LOSE.commands
+UP, ALL_THE_SAME, FORGET = LOSE.commands
+PARTNER = {"hosts": ["api.partner.example.com"], "ports": {"tls": 443}, "callers": ["exam/web-frontend"]}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Three:
 
     :ivar region: the third one.
     :ivar seconds: how long its start took.
+    :ivar egress: external services of the committed stack.
     """
 
     clone: Path
@@ -65,6 +67,7 @@ class Three:
     sites: Mapping[str, Site]
     region: RegionRuntime
     seconds: float
+    egress: Mapping[str, Any]
 
     @property
     def third(self) -> Site:
@@ -74,13 +77,14 @@ class Three:
     def others(self) -> Mapping[str, Site]:
         return {name: site for name, site in self.sites.items() if site is not self.third}
 
-    def write(self, *clusters: Mapping[str, Any]) -> None:
-        """The clone's stack has these clusters beside those of the committed one."""
+    def write(self, *clusters: Mapping[str, Any], egress: Mapping[str, Any] | None = None) -> None:
+        """The clone's stack has these clusters beside those of the committed one, and these external services."""
         file = self.clone / "Pulumi.local.yaml"
         content = yaml.safe_load(file.read_text())
         known = content["config"][f"{NAMESPACE}:clusters"]
         kept = [cluster for cluster in known if cluster["name"] != self.third.name]
         content["config"][f"{NAMESPACE}:clusters"] = [*kept, *clusters]
+        content["config"][f"{NAMESPACE}:egress"] = {**self.egress, **(egress or {})}
         file.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def type(self, command: str, *, check: bool = True) -> Result:
@@ -195,7 +199,7 @@ def three(paths: Paths, engine: Engine, tmp_path_factory: pytest.TempPathFactory
         sites = {region.name: Site.of(region, env) for region in topology.regions}
         runtimes = running_regions(Paths(clone), topology)
         own = Engine(clone, env, tmp_path_factory.mktemp("three"))
-        found = Three(clone, own, sites, runtimes[-1], seconds)
+        found = Three(clone, own, sites, runtimes[-1], seconds, own.setting("egress"))
         found.deploy(*sites)
         yield found
     finally:
@@ -223,7 +227,14 @@ def _changed(steps: Sequence[Result]) -> list[float]:
 def test_a_region_is_gone_for_good(three: Three, record: Callable[..., None]) -> None:
     crash(three.region)
     three.write(_lost())
-    steps = [three.type(UP), three.type(FORGET)]
+    steps = [three.type(UP)]
+    three.write(_lost(), egress={"partner": PARTNER})
+    partly = three.type(ALL_THE_SAME, check=False)
+    assert partly.code != 0, "an object was made in a region that is gone"
+    for site in three.others.values():
+        made = site.kubectl.items("serviceentries", "-A")
+        assert any(PARTNER["hosts"] == item["spec"]["hosts"] for item in made), f"{site.name} has not got what is new"
+    steps.append(three.type(FORGET))
     three.write()
     steps.append(three.type(UP))
     left = [urn for urn in three.engine.resources() if three.third.name in urn]
@@ -269,3 +280,23 @@ def test_a_region_is_rebuilt(three: Three, record: Callable[..., None]) -> None:
     three.deploy(three.third.name)
     record(refused_s=round(refused.seconds, 1), seconds=_changed(steps), answers=three.answers(*three.sites))
     three.healthy()
+
+
+@pytest.mark.full
+@pytest.mark.disruptive
+@pytest.mark.proof(
+    "I3", "a living region is taken out under load: no request of the others fails, nothing is left there"
+)
+def test_a_living_region_is_taken_out(three: Three, record: Callable[..., None]) -> None:
+    callers = [(site.caller(), SERVICE_URL) for site in three.others.values()]
+    with loaded(callers, rate=RATE, extra=WATCHED) as loads:
+        three.write()
+        done = three.type(UP)
+        answers = three.answers(*three.others)
+    kinds = "namespace,mutatingwebhookconfiguration,validatingwebhookconfiguration"
+    left = three.third.kubectl.text("get", kinds, "-o", "name")
+    assert "istio" not in left, left
+    three.healthy()
+    record(up_s=round(done.seconds, 1), answers=answers, loads=[load.figures for load in loads])
+    for load in loads:
+        assert load.failed == 0, load.figures
