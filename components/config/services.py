@@ -356,9 +356,9 @@ class ServiceConfig(Model):
             )
 
     @property
-    def protocols(self) -> dict[int, str | None]:
-        """Protocols of the ports, by their numbers."""
-        return {port.number: protocol_of(name, port) for name, port in self.ports.items()}
+    def protocols(self) -> dict[str, str | None]:
+        """Protocols of the ports, by their names."""
+        return {name: protocol_of(name, port) for name, port in self.ports.items()}
 
     @property
     def http_ports(self) -> dict[str, int]:
