@@ -92,7 +92,7 @@ objects:
   - kind: EnvoyFilter
     name: larger-headers
     namespace: exam
-    spec: {workloadSelector: {labels: {app: web-frontend}}}
+    spec: {workloadSelector: {labels: {app: web-frontend}}, priority: 10}
 """)
 """The exam platform as a stack says it."""
 
@@ -148,9 +148,15 @@ def _service(draw: st.DrawFn) -> Yaml:
     say("workload", st.just({"tier": "back"}))
     say("regions", st.sampled_from([["use1"], ["usw2"], ["use1", "usw2"]]))
     say("canary", st.builds(lambda n: {"to": "v2", "percent": n}, st.integers(1, 99)), unless=not versions)
-    say("timeout", st.sampled_from(["1s", "30s"]), unless=not http)
+    if "canary" in service and draw(st.booleans()):
+        # Said, it need not be one of two.
+        service["versions"] = ["v1", "v2", "v3"]
+        service["canary"]["from"] = "v1"
+    say("stream", st.just(True), unless=not http)
+    say("idleTimeout", st.sampled_from(["5m", "2h"]), unless="stream" not in service)
+    say("timeout", st.sampled_from(["1s", "30s"]), unless=not http or "stream" in service)
     say("rateLimit", st.builds(lambda n: {"requests": n, "per": "60s"}, st.integers(1, 2**32 - 1)), unless=not http)
-    say("maxRequestBody", st.sampled_from(["1Ki", "1Mi", "3G"]), unless=not http)
+    say("maxRequestBody", st.sampled_from(["1Ki", "1Mi", "3G"]), unless=not http or "stream" in service)
     if http and draw(st.booleans()):
         roles = draw(st.dictionaries(st.sampled_from(["admin", "auditor"]), _PATHS, max_size=2))
         public = draw(st.lists(st.sampled_from(["/health", "/metrics", "/status/*"]), unique=True))

@@ -62,7 +62,9 @@ def drawn(folder: Path, kind: str, count: int = COUNT) -> list[Yaml]:
 def apart(said: Yaml, number: int) -> Yaml:
     """The same with names that no other stack has; issuers are the same in all."""
     text = re.sub(r'"(exam|results|store)/', rf'"\1-{number:03d}/', json.dumps(said))
-    for word in ("exam-platform.com", "api.payments.com", '"payments"', '"tls-'):
+    # The addresses of what is outside.
+    text = text.replace("203.0.113.", f"203.0.{number}.")
+    for word in ("exam-platform.com", "payments.com", '"payments"', '"tls-'):
         text = text.replace(word, re.sub(r"payments|platform|tls", rf"\g<0>-{number:03d}", word))
     return {**json.loads(text), **({"issuers": said["issuers"]} if "issuers" in said else {})}
 

@@ -10,7 +10,7 @@ from components.config import StackConfig
 from components.config.loading import check
 from tests.builders import Yaml, put, stack_config
 from tests.builders import stack as builders_stack
-from tests.stacks import rendered, stacks
+from tests.stacks import EXAM, rendered, stacks
 
 _PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -32,6 +32,14 @@ def test_the_order_of_keys_changes_nothing(tmp_path: Path, changes: Yaml) -> Non
     one, other = stack_config(tmp_path, **changes), stack_config(tmp_path, **turned(changes))
     for cluster in ("use1", "usw2"):
         assert json.dumps(documents(one, cluster)) == json.dumps(documents(other, cluster))
+
+
+def test_the_order_of_keys_changes_nothing_of_the_exam_platform(tmp_path: Path) -> None:
+    """Among it what no model reads: the configuration of a module, and objects that are written out."""
+    one, other = stack_config(tmp_path, **EXAM), stack_config(tmp_path, **turned(EXAM))
+    for cluster in ("use1", "usw2"):
+        for found, again in zip(documents(one, cluster), documents(other, cluster), strict=True):
+            assert json.dumps(found) == json.dumps(again)
 
 
 @_PROPERTY

@@ -189,7 +189,10 @@ def issuers_faults(issuers: Mapping[str, IssuerConfig]) -> Iterator[Fault]:
 
 
 class JwtConfig(Model):
-    """A request needs a token of one of these issuers, except on public paths."""
+    """A request needs a token of one of these issuers, except on public paths.
+
+    On ports that are not HTTP declared callers need none: connections have no place for it.
+    """
 
     issuers: Annotated[tuple[DnsLabel, ...], Field(min_length=1, examples=[["exam"]])]
     """Names of `istio-mesh:issuers`."""

@@ -33,6 +33,15 @@ GATEWAY_RESOURCES = resources(("100m", "128Mi"), ("2", "1Gi"))
 """Of a gateway's pod, as in the gateway chart: little is set aside where few requests come, and it may take far more
 for a while, because all requests of a region pass it."""
 
+GATEWAY_MIN_AVAILABLE = 1
+"""Pods of a gateway that a disruption budget keeps while nodes are drained: one serves a region for a while, and a
+larger number would let nobody drain a node where there are two pods. A gateway of one pod has none, for the same
+reason."""
+
+SPREAD = "ScheduleAnyway"
+"""What is done with a pod of istiod or of a gateway that cannot be spread over zones and nodes: it runs all the same.
+`DoNotSchedule` would leave it waiting while a zone is lost, which is when it is needed."""
+
 GATEWAY_DRAIN_AT_LEAST = Duration.parse("2m")
 """Of a gateway's pod that is replaced: so long it takes new connections, since a Network Load Balancer of AWS goes on
 sending some for two minutes after it was told not to (measured by users of its controller: issue 2366 of
@@ -46,6 +55,12 @@ PROXY_RESOURCES = resources(("100m", "128Mi"), ("200m", "256Mi"))
 """Of the proxy in each pod: what it sets aside is, times the pods, what the mesh costs. 1000 requests a second take
 0.35 cpu and 40 MB (istio.io: performance and scalability, 1.15), so the limit is good for some 500: raise it for a mesh
 of busier services. Istio's own limits (2 and 1Gi) let one proxy starve its neighbours."""
+
+# Proxies.
+
+HOLD_APPLICATION = True
+"""Whether a pod's application begins after its proxy has its configuration. Otherwise its first requests fail, where
+sidecars are not native ones; with native ones Kubernetes keeps this order itself."""
 
 # Tools.
 
@@ -107,6 +122,10 @@ MAX_WORKLOAD_LIFETIME = Duration.parse("24h")
 GENERATED_TLS_LIFETIME = Duration.parse("90d")
 """Of a public certificate that the stack makes, as long as those of Let's Encrypt; renewed in the last third."""
 
+INGRESS_AUTHORITY_LIFETIME = Duration.parse("3650d")
+"""Of the authority that signs generated certificates of hosts: clients of a trial are given it once, by hand, and it
+outlasts the trial."""
+
 # Routes.
 
 TIMEOUT = ShortDuration.parse("15s")
@@ -129,6 +148,9 @@ RETRY_IDEMPOTENT = (*RETRY_SAFE, "gateway-error", "reset", "unavailable")
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """Methods that may be done twice (RFC 9110, 9.2.2)."""
+
+RETRY_REMOTE_LOCALITIES = True
+"""Whether a further try may go to another region: the endpoints near by have just failed, and may all have."""
 
 # Traffic.
 

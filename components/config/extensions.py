@@ -12,7 +12,7 @@ from components.config.access import AccessConfig
 from components.config.faults import Fault, invalid
 from components.config.model import Model
 from components.config.names import ServiceName
-from components.config.ports import HTTP_PROTOCOLS
+from components.config.ports import HTTP_PROTOCOLS, SEALED_PROTOCOLS
 from components.config.values import ByteSize, DnsLabel, Duration, matching
 
 MOST_REQUESTS = 2**32 - 1
@@ -41,10 +41,10 @@ def protection_faults(
     access: AccessConfig | None,
     rate_limit: RateLimitConfig | None,
     max_request_body: ByteSize | None,
-    protocols: Mapping[int, str | None],
+    protocols: Mapping[str, str | None],
     streams: bool,
 ) -> Iterator[Fault]:
-    """Faults of a service whose ports, by number, have these protocols; `streams` where a route of it is a stream."""
+    """Faults of a service whose ports, by name, have these protocols; `streams` where a route of it is a stream."""
     spoken = set(protocols.values())
     if not spoken & HTTP_PROTOCOLS:
         for where, said in (
@@ -73,6 +73,16 @@ def protection_faults(
             "Take it out, or make the streams a service of their own",
             ("maxRequestBody",),
         )
+    if not spoken & HTTP_PROTOCOLS or access is None or access.jwt is None:
+        return
+    for name, protocol in protocols.items():
+        if protocol in SEALED_PROTOCOLS:
+            yield Fault(
+                f"connections of `{name}` are sealed by the application",
+                "Proxies see no token in them: what `access.jwt` closes would be open to every declared caller there",
+                "Let it be plain, as in `http` or `grpc` (the mesh seals it), or make it a service of its own",
+                ("ports", name),
+            )
 
 
 BUFFERED = HTTP_PROTOCOLS - {"grpc", "grpc-web"}

@@ -13,9 +13,6 @@ from components.config.values import DnsLabel, DnsSubdomain, Duration, Host
 from components.config.workload import Percent, ReplicasConfig, ResourcesConfig
 from components.naming import DNS_SUBDOMAIN_LIMIT, host_credential
 
-INGRESS_AUTHORITY_LIFETIME = Duration.parse("3650d")
-"""Validity of the authority of the generated certificates."""
-
 
 class GeneratedTls(Model):
     """A certificate made by the stack, of an authority of its own: for trials, since no client trusts it unasked."""
@@ -24,9 +21,10 @@ class GeneratedTls(Model):
     """Its validity, below the ten years of its authority; default 90d."""
 
     def faults(self) -> Iterator[Fault]:
-        if self.lifetime >= INGRESS_AUTHORITY_LIFETIME:
+        if self.lifetime >= defaults.INGRESS_AUTHORITY_LIFETIME:
             yield Fault(
-                f"lifetime ({self.lifetime}) is not below that of its authority ({INGRESS_AUTHORITY_LIFETIME})",
+                f"lifetime ({self.lifetime}) is not below that of its authority "
+                f"({defaults.INGRESS_AUTHORITY_LIFETIME})",
                 "It would end with the authority, and every `pulumi up` might make it anew",
                 "Shorten it",
                 ("lifetime",),

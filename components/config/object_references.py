@@ -42,6 +42,7 @@ def objects_faults(
     `clusters` are the stack's; `remotes` have their primaries by name.
     """
     seen: dict[tuple[str, str, str], int] = {}
+    earlier: dict[tuple[str, str], list[tuple[int, ObjectConfig]]] = {}
     for index, entry in objects:
         key = (entry.kind, entry.namespace, entry.name)
         if key in seen:
@@ -62,7 +63,18 @@ def objects_faults(
                 )
         yield from (fault.under((index, "clusters")) for fault in _half_a_control_plane(entry.clusters, remotes))
         for host, place in _hosts(entry):
-            owner = said.hosts.get(full_host(host, entry.namespace))
+            whole = full_host(host, entry.namespace)
+            others = earlier.setdefault((entry.kind, whole), [])
+            owner = said.hosts.get(whole)
+            twin = next((other for other, before in others if _same_proxies(before, entry)), None)
+            if owner is None and twin is not None:
+                yield Fault(
+                    f"`{host}` is said in objects[{twin}], another {entry.kind}",
+                    _OF_TWO[entry.kind],
+                    "Say it in one of them",
+                    (index, "spec", *place),
+                )
+            others.append((index, entry))
             if owner is not None:
                 yield Fault(
                     f"`{host}` is said in `{owner}`, which makes its {entry.kind}",
@@ -99,6 +111,41 @@ def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, Location]]:
         for index, host in enumerate(as_list(entry.spec.get("hosts"))):
             if isinstance(host, str):
                 yield host, ("hosts", index)
+
+
+_OF_TWO: Mapping[str, str] = {
+    "DestinationRule": "Of two for one host Istio takes parts of one and drops the other",
+    "VirtualService": "Of two for one host Istio takes the older one in pods and drops the other; at a gateway the "
+    "routes of the older one come first",
+}
+
+
+def _same_proxies(one: ObjectConfig, other: ObjectConfig) -> bool:
+    """Whether two objects of one kind for one host reach the same proxies, where one of them has to give way."""
+    if one.clusters is not None and other.clusters is not None and not set(one.clusters) & set(other.clusters):
+        return False
+    if one.namespace != other.namespace:
+        # Of two DestinationRules the one in the caller's own namespace counts, then the one in the host's.
+        if one.kind == "DestinationRule":
+            return False
+        given, others = (_exported(entry) for entry in (one, other))
+        if "*" not in given | others and not given & others:
+            return False
+    if one.kind == "DestinationRule":
+        return as_dict(one.spec.get("workloadSelector")) == as_dict(other.spec.get("workloadSelector"))
+    return bool(_gateways(one) & _gateways(other))
+
+
+def _exported(entry: ObjectConfig) -> set[str]:
+    """The namespaces that see it; `*` is all of them."""
+    given = [str(name) for name in as_list(entry.spec.get("exportTo"))] or ["*"]
+    return {entry.namespace if name == "." else name for name in given}
+
+
+def _gateways(entry: ObjectConfig) -> set[str]:
+    """What a VirtualService holds at: gateways by their whole names, and `mesh`, the proxies of pods."""
+    given = [str(name) for name in as_list(entry.spec.get("gateways"))] or ["mesh"]
+    return {name if name == "mesh" or "/" in name else f"{entry.namespace}/{name}" for name in given}
 
 
 def _unknown_versions(entry: ObjectConfig, versions: Mapping[str, Collection[str]]) -> Iterator[Fault]:

@@ -20,3 +20,11 @@ def found_at(value: Mapping[str, Any], *keys: str) -> object:
     for key in keys:
         found = as_dict(found).get(key)
     return found
+
+
+def ordered(value: Any) -> Any:
+    """The same with the keys of every map in order, so that what is rendered does not hang on how a file is written."""
+    if isinstance(value, dict):
+        found = cast(dict[str, Any], value)
+        return {key: ordered(found[key]) for key in sorted(found, key=str)}
+    return [ordered(item) for item in cast(list[Any], value)] if isinstance(value, list) else value

@@ -292,10 +292,10 @@ class ServiceConfig(Model):
         yield from resilience_faults(self.failover, self.distribute, self.settings())
         for place, traffic in self._traffic():
             for port, settings in traffic.ports.items():
-                if settings.pool.max_connection_duration is not None and port in self.ports.keys() - self.http_ports:
-                    yield self._no_requests((*place, "ports", port))
-            if traffic.pool.max_connection_duration is not None and not self.http_ports:
-                yield self._no_requests(place)
+                if port in self.ports.keys() - self.http_ports:
+                    yield from self._no_requests(settings, (*place, "ports", port))
+            if not self.http_ports:
+                yield from self._no_requests(traffic, place)
         hosts: dict[tuple[str, str], int] = {}
         for index, public in enumerate(self.hosts):
             for position, path in enumerate(public.paths):
@@ -331,13 +331,32 @@ class ServiceConfig(Model):
             yield ("versions", name, "traffic"), version.traffic
 
     @staticmethod
-    def _no_requests(place: tuple[str, ...]) -> Fault:
-        return Fault(
-            "there it is not for HTTP",
-            "It would be left out: proxies see no requests on such a port, and cannot tell when none is under way",
-            "Take it out, or name a port for HTTP",
-            (*place, "pool", "maxConnectionDuration"),
-        )
+    def _no_requests(settings: SettingsConfig, place: tuple[str, ...]) -> Iterator[Fault]:
+        """Faults of settings that only requests can have, where there are none."""
+        if settings.pool.max_connection_duration is not None:
+            yield Fault(
+                "there it is not for HTTP",
+                "It would be left out: proxies see no requests on such a port, and cannot tell when none is under way",
+                "Take it out, or name a port for HTTP",
+                (*place, "pool", "maxConnectionDuration"),
+            )
+        pool, affinity = settings.pool, settings.affinity
+        # Not `maxPendingRequests`: TCP connections too wait for one to the endpoint.
+        for where, said in (
+            (("pool", "maxRequests"), pool.max_requests is not None),
+            (("pool", "maxRequestsPerConnection"), pool.max_requests_per_connection is not None),
+            (("pool", "maxRetries"), pool.max_retries is not None),
+            (("pool", "http2"), pool.http2 is not None),
+            (("affinity", "cookie"), affinity is not None and affinity.cookie is not None),
+            (("affinity", "header"), affinity is not None and affinity.header is not None),
+        ):
+            if said:
+                yield Fault(
+                    "there it is not for HTTP",
+                    "Proxies see no requests on such a port, only connections, and it would be ignored",
+                    "Take it out, or name a port for HTTP",
+                    (*place, *where),
+                )
 
     def _port_known(self, port: str, place: tuple[str | int, ...], *, http: bool = False) -> Iterator[Fault]:
         if port not in self.ports:
@@ -356,9 +375,9 @@ class ServiceConfig(Model):
             )
 
     @property
-    def protocols(self) -> dict[int, str | None]:
-        """Protocols of the ports, by their numbers."""
-        return {port.number: protocol_of(name, port) for name, port in self.ports.items()}
+    def protocols(self) -> dict[str, str | None]:
+        """Protocols of the ports, by their names."""
+        return {name: protocol_of(name, port) for name, port in self.ports.items()}
 
     @property
     def http_ports(self) -> dict[str, int]:

@@ -17,7 +17,13 @@ import pulumi
 
 from components.clusters.cluster import ANY_LOAD_BALANCER, LoadBalancer
 from components.config.declared import NOTHING, Declared
-from components.config.defaults import EGRESS_MODE, PATH_NORMALIZATION
+from components.config.defaults import (
+    EGRESS_MODE,
+    GATEWAY_MIN_AVAILABLE,
+    HOLD_APPLICATION,
+    PATH_NORMALIZATION,
+    SPREAD,
+)
 from components.config.gateways import DrainConfig, EastWestConfig, IngressConfig
 from components.config.mesh import MeshConfig, TuningConfig
 from components.config.trust import TrustConfig
@@ -310,8 +316,7 @@ def _statistics(mesh: MeshConfig) -> list[str]:
 
 def _proxy_config(trust: TrustConfig) -> Values:
     return {
-        # An application's first requests would otherwise fail, where sidecars are not native ones.
-        "holdApplicationUntilProxyStarts": True,
+        "holdApplicationUntilProxyStarts": HOLD_APPLICATION,
         "proxyMetadata": {
             "SECRET_TTL": trust.workload_certificates.lifetime.go,
             # The agent then takes new roots from istiod while it runs: the other half of ISTIO_MULTIROOT_MESH.
@@ -372,7 +377,7 @@ def _gateway(
     if fixed:
         values["replicaCount"] = replicas.min
     if replicas.min > 1:
-        values["podDisruptionBudget"] = {"minAvailable": 1}
+        values["podDisruptionBudget"] = {"minAvailable": GATEWAY_MIN_AVAILABLE}
     return values
 
 
@@ -400,7 +405,7 @@ def _spread(labels: Mapping[str, str]) -> list[Values]:
         {
             "maxSkew": 1,
             "topologyKey": key,
-            "whenUnsatisfiable": "ScheduleAnyway",
+            "whenUnsatisfiable": SPREAD,
             "labelSelector": {"matchLabels": dict(labels)},
         }
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")

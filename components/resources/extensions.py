@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 from components.clusters.cluster import Cluster
 from components.config.extensions import BUFFERED, ExtensionsConfig, RateLimitConfig, WasmConfig
 from components.config.mesh import MeshConfig
+from components.config.plain import ordered
 from components.config.platform import Platform, Service
 from components.config.ports import protocol_of
 from components.config.values import ByteSize
@@ -148,5 +149,5 @@ def wasm_spec(name: str, config: WasmConfig, service: Service) -> Spec:
     if config.url.startswith("oci:"):
         spec["imagePullPolicy"] = config.pull_policy
     if config.configuration:
-        spec["pluginConfig"] = config.configuration
+        spec["pluginConfig"] = ordered(config.configuration)
     return spec

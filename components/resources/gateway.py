@@ -8,10 +8,10 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.clusters.cluster import Cluster
+from components.config.defaults import INGRESS_AUTHORITY_LIFETIME
 from components.config.gateways import CertManagerTls, IngressConfig, ServerConfig
 from components.config.mesh import MeshConfig
 from components.config.names import CLUSTER_DOMAIN
-from components.config.values import Duration
 from components.encoding import secret_value
 from components.mesh.control_plane import NAMESPACE, IstioSystem
 from components.mesh.gateways import MeshGateways
@@ -19,9 +19,6 @@ from components.mesh.values import istiod_host
 from components.naming import child, common_labels, host_credential, type_token
 from components.resources.objects import IstioObject, create
 from components.trust.generated import RootCertificate, ServerCertificate
-
-AUTHORITY_LIFETIME = Duration.parse("3650d")
-"""Validity of the authority that signs generated certificates of hosts: clients of a trial are given it once."""
 
 MINIMUM_TLS = "TLSV1_2"
 """Oldest version of TLS that the ingress speaks, in Istio's word for it."""
@@ -73,7 +70,7 @@ class IngressCertificates(pulumi.ComponentResource):
                     child(name, "authority"),
                     organization=organization,
                     common_name="Ingress CA",
-                    lifetime=AUTHORITY_LIFETIME.seconds,
+                    lifetime=INGRESS_AUTHORITY_LIFETIME.seconds,
                     opts=pulumi.ResourceOptions(parent=self),
                 )
                 made = ServerCertificate(

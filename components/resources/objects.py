@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 from components.clusters.cluster import Cluster
 from components.config.mesh import MeshConfig
 from components.config.objects import API_VERSIONS, ObjectConfig
+from components.config.plain import ordered
 from components.naming import child, common_labels, type_token
 
 Spec = dict[str, Any]
@@ -104,7 +105,7 @@ class OwnObjects(pulumi.ComponentResource):
 def own_objects(config: Sequence[ObjectConfig], cluster: str) -> list[IstioObject]:
     """Those of the stack's own objects that `cluster` gets."""
     return [
-        IstioObject(entry.kind, entry.namespace, entry.name, entry.spec)
+        IstioObject(entry.kind, entry.namespace, entry.name, ordered(entry.spec))
         for entry in config
         if entry.clusters is None or cluster in entry.clusters
     ]

@@ -290,8 +290,7 @@ def _retries(config: RetriesConfig, methods: Sequence[str], *, timed: ShortDurat
     rendered: Spec = {
         "attempts": config.attempts,
         "retryOn": ",".join(defaults.RETRY_IDEMPOTENT if idempotent else defaults.RETRY_SAFE),
-        # Not the region that has just failed twice.
-        "retryRemoteLocalities": True,
+        "retryRemoteLocalities": defaults.RETRY_REMOTE_LOCALITIES,
     }
     if config.per_try is not None and timed is not None:
         rendered["perTryTimeout"] = seconds(min(config.per_try, timed))

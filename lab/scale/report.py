@@ -18,7 +18,8 @@ from lab.scale.preview import AIMED, GIBIBYTES, SECONDS, Bench, Preview
 from lab.scale.processes import Use
 
 GROWTH = 1.0
-"""The aim: processor time of a resource in the largest preview, as a part of that in one of a tenth of its services."""
+"""The aim, with any number of regions: processor time of a resource in the preview of the most services, as a part of
+that in one of a tenth of them."""
 
 
 def run(topology: Topology, paths: Paths, console: Console, *, deploys: bool = True) -> bool:
@@ -85,11 +86,11 @@ def _previews(previews: list[Preview], bare: Preview) -> list[Row]:
         Row("as many bare resources", "s", None, [bare.use.seconds], note),
         Row("as many bare resources: memory", "GiB", None, [bare.use.peak / 2**30], _parts(bare.use)),
     ]
-    services, regions = AIMED
-    growth = each[AIMED] / each[services // 10, regions]
-    rows.append(
-        Row("a resource's share at ten times the services", "x", GROWTH, [growth], "no faster than the resources")
-    )
+    services, _ = AIMED
+    for regions in sorted({regions for _, regions in each}):
+        growth = each[services, regions] / each[services // 10, regions]
+        name = f"a resource's processor time at ten times the services, {regions} regions"
+        rows.append(Row(name, "x", GROWTH, [growth], f"{services} services; no faster than the resources"))
     return rows
 
 

@@ -32,6 +32,20 @@ def base(**access: Any) -> dict[str, Any]:
     }
 
 
+def with_ports(ports: dict[str, Any], **access: Any) -> dict[str, Any]:
+    said = base(**access)
+    said["services"]["exam/exam-service"]["ports"] = ports
+    return said
+
+
+def sealed(port: str) -> str:
+    return (
+        f'istio-mesh:services["exam/exam-service"].ports.{port}: connections of `{port}` are sealed by the '
+        "application. Proxies see no token in them: what `access.jwt` closes would be open to every declared caller "
+        "there. Let it be plain, as in `http` or `grpc` (the mesh seals it), or make it a service of its own."
+    )
+
+
 def with_issuer(**changes: Any) -> dict[str, Any]:
     entry = {key: value for key, value in issuer(**changes).items() if value is not ABSENT}
     return {**base(), "issuers": {"exam": entry}}
@@ -59,6 +73,13 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
             "their paths would be closed to all. Add `jwt` with the issuers of the tokens."
         ],
     ),
+    (
+        "tokens beside ports that the application seals",
+        with_ports({"http": 8080, "https": 8443, "admin": {"number": 9443, "protocol": "tls"}}, roles={"a": ["/a"]}),
+        [sealed("https"), sealed("admin")],
+    ),
+    ("no token beside one", with_ports({"http": 8080, "https": 8443}, jwt=None, public=[]) | {"issuers": {}}, []),
+    ("tokens beside a port of plain connections", with_ports({"http": 8080, "tcp": 9000}), []),
     (
         "issuer that is not there",
         {**base(), "issuers": {}},

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from components.config.gateways import INGRESS_AUTHORITY_LIFETIME
-from components.resources.gateway import AUTHORITY_LIFETIME
 from tests.builders import authority, faults_of, host_of, stack_config
 from tests.services import PLAIN
 
@@ -409,10 +407,6 @@ def test_a_host_as_long_as_can_be_is_taken(tmp_path: Path, server: dict[str, Any
 )
 def test_a_right_certificate_is_taken(tmp_path: Path, tls: dict[str, Any]) -> None:
     assert faults_of(tmp_path, _servers(_server(**tls))) == []
-
-
-def test_the_limit_of_a_generated_certificate_is_the_lifetime_of_its_authority() -> None:
-    assert INGRESS_AUTHORITY_LIFETIME == AUTHORITY_LIFETIME
 
 
 def test_in_one_cluster_no_connection_passes_a_gateway_between_regions(tmp_path: Path) -> None:

@@ -23,6 +23,17 @@ def objects(kind: str, spec: dict[str, Any], **words: Any) -> dict[str, Any]:
     return {"objects": [{"kind": kind, "name": "own", "namespace": "exam", "spec": spec, **words}]}
 
 
+def own(kind: str, spec: dict[str, Any], **words: Any) -> dict[str, Any]:
+    """One of several objects, whose names :func:`together` tells apart."""
+    return {"kind": kind, "namespace": "exam", "spec": spec, **words}
+
+
+def together(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"objects": [{**entry, "name": f"own-{index}"} for index, entry in enumerate(entries)]}
+
+
+DB = "db.exam.svc.cluster.local"
+
 SERVICES = {"exam/api": {"ports": {"http": 8080}, "hosts": ["exam-platform.com"]}}
 FILTER = objects("EnvoyFilter", {"workloadSelector": {"labels": {"app": "api"}}})
 LOCALITY = {"localityLbSetting": {"failover": [{"from": "us-east-1", "to": "us-west-2"}]}}
@@ -122,6 +133,54 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         [
             "istio-mesh:objects[1].name: EnvoyFilter `exam/own` is objects[0] already. Both would be the same object. "
             "Give it another name, or take one out."
+        ],
+    ),
+    (
+        "two objects for the destination of one host",
+        together(own("DestinationRule", {"host": "db"}), own("DestinationRule", {"host": DB})),
+        [
+            f"istio-mesh:objects[1].spec.host: `{DB}` is said in objects[0], another DestinationRule. Of two for one "
+            "host Istio takes parts of one and drops the other. Say it in one of them."
+        ],
+    ),
+    (
+        "two objects for the routes of one host",
+        together(
+            own("VirtualService", {"hosts": ["a.com", "b.com"], "gateways": ["mesh", "in"]}),
+            own("VirtualService", {"hosts": ["c.com", "b.com"], "gateways": ["exam/in"]}, clusters=["use1"]),
+            own("VirtualService", {"hosts": ["a.com"]}, namespace="store"),
+        ),
+        [
+            f"istio-mesh:objects[{index}].spec.hosts[{place}]: `{host}` is said in objects[0], another VirtualService. "
+            "Of two for one host Istio takes the older one in pods and drops the other; at a gateway the routes of the "
+            "older one come first. Say it in one of them."
+            for index, place, host in ((1, 1, "b.com"), (2, 0, "a.com"))
+        ],
+    ),
+    (
+        "two objects for one host that never meet",
+        together(
+            own("DestinationRule", {"host": DB}),
+            own("DestinationRule", {"host": DB}, namespace="store"),
+            own("DestinationRule", {"host": "db", "workloadSelector": {"matchLabels": {"app": "web"}}}),
+            own("VirtualService", {"hosts": ["a.com"], "gateways": ["one"]}),
+            own("VirtualService", {"hosts": ["a.com"], "gateways": ["two"]}),
+            own("VirtualService", {"hosts": ["b.com"], "exportTo": ["."]}),
+            own("VirtualService", {"hosts": ["b.com"], "exportTo": ["."]}, namespace="store"),
+            own("VirtualService", {"hosts": ["c.com"]}, clusters=["use1"]),
+            own("VirtualService", {"hosts": ["c.com"]}, clusters=["usw2"]),
+        ),
+        [],
+    ),
+    (
+        "two objects for a host that the stack says",
+        together(own("DestinationRule", {"host": "api"}), own("DestinationRule", {"host": "api"}))
+        | {"services": SERVICES},
+        [
+            f'istio-mesh:objects[{index}].spec.host: `api` is said in `services["exam/api"]`, which makes its '
+            "DestinationRule. Of two for one host Istio takes parts of one and drops the other. Say it in "
+            '`services["exam/api"]`.'
+            for index in (0, 1)
         ],
     ),
     (

@@ -10,6 +10,17 @@ import pytest
 from tests.builders import Yaml, faults_of
 from tests.services import services
 
+OF_REQUESTS: Yaml = {"maxRequests": 10, "maxRequestsPerConnection": 1, "maxRetries": 1, "http2": False}
+POOL_WORDS = tuple(f"pool.{word}" for word in OF_REQUESTS)
+
+
+def ignored(place: str, word: str) -> str:
+    return (
+        f'istio-mesh:services["exam/exam-service"].{place}.{word}: there it is not for HTTP. Proxies see no requests '
+        "on such a port, only connections, and it would be ignored. Take it out, or name a port for HTTP."
+    )
+
+
 CASES: list[tuple[str, Yaml, list[str]]] = [
     (
         "an age of connections whose requests are not seen",
@@ -21,6 +32,37 @@ CASES: list[tuple[str, Yaml, list[str]]] = [
                 "is under way. Take it out, or name a port for HTTP."
             )
         ],
+    ),
+    (
+        "limits of requests on a port of connections",
+        services(traffic={"ports": {"tcp": {"pool": OF_REQUESTS, "affinity": {"cookie": {"name": "session"}}}}}),
+        [ignored("traffic.ports.tcp", word) for word in (*POOL_WORDS, "affinity.cookie")],
+    ),
+    (
+        "limits of requests of a version, on such a port",
+        services(versions={"v1": {"traffic": {"ports": {"tcp": {"affinity": {"header": "x-user-id"}}}}}, "v2": {}}),
+        [ignored("versions.v1.traffic.ports.tcp", "affinity.header")],
+    ),
+    (
+        "limits of requests of a service without any",
+        services(ports={"tcp": 9000}, traffic={"pool": OF_REQUESTS, "affinity": {"header": "x-user-id"}}),
+        [ignored("traffic", word) for word in (*POOL_WORDS, "affinity.header")],
+    ),
+    (
+        "limits of connections of a service without requests",
+        services(
+            ports={"tcp": 9000},
+            traffic={
+                "pool": {"maxConnections": 10, "maxPendingRequests": 10, "idleTimeout": "1h"},
+                "ports": {"tcp": {"affinity": {"sourceAddress": True}}},
+            },
+        ),
+        [],
+    ),
+    (
+        "limits of requests that hold for the HTTP ports of a service",
+        services(traffic={"pool": OF_REQUESTS, "affinity": {"header": "x-user-id"}}),
+        [],
     ),
     (
         "connections that outlive a gateway's pod",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.config.defaults import PUBLIC_PATHS
 from lab.tenant.manifests import HTTP
 from tests.lab.support.inside import Entrance
 from tests.lab.support.site import EXAM, FRONTEND, UNDECLARED, Site, host_of, url_of
@@ -38,7 +39,10 @@ def test_a_declared_caller_is_answered(home: Site, peer: Site, trust_domain: str
     record(requests=REQUESTS * 2, answered=answered)
 
 
-@pytest.mark.proof("F4", "pods that no service declares as callers are refused in both regions, whatever their name")
+@pytest.mark.proof(
+    "F4",
+    "pods that no service declares as callers are refused in both regions, whatever their name; public paths answer",
+)
 def test_other_pods_are_refused(home: Site, peer: Site, record: Callable[..., None]) -> None:
     senders = {
         "undeclared pod of the namespace": (GUARDED, "deploy/stranger"),
@@ -46,19 +50,27 @@ def test_other_pods_are_refused(home: Site, peer: Site, record: Callable[..., No
         "same name and account in another namespace": (IMPOSTOR, CALLER),
     }
     statuses: dict[str, dict[str, int]] = {}
+    public: dict[str, dict[str, int]] = {}
     for name, sender in senders.items():
         for site in (home, peer):
-            load = home.caller(*sender).requests(url_of(_only(site), GUARDED), REQUESTS)
+            caller, service = home.caller(*sender), _only(site)
+            load = caller.requests(url_of(service, GUARDED), REQUESTS)
             statuses[f"{name} to {site.name}"] = load.summary["statuses"]
+            # Open to the whole mesh where a service does not say otherwise: the same sender, and only the path differs.
+            public[f"{name} to {site.name}"] = {
+                path: caller.get(url_of(service, GUARDED, path)).status for path in PUBLIC_PATHS
+            }
     # On the platform itself: a service that another does not name. Its own proxy does not know that name.
     exam = home.caller(EXAM, "deploy/legacy-metrics").get(url_of("exam-service", EXAM))
     record(
         requests=len(statuses) * REQUESTS,
         answered=sum(counts.get("200", 0) for counts in statuses.values()),
         statuses=statuses,
+        public=public,
         undeclared_call_of_the_exam=exam.status,
     )
     assert all(counts == {"403": REQUESTS} for counts in statuses.values()), statuses
+    assert all(answers == {"/health": 200, "/metrics": 200} for answers in public.values()), public
     assert exam.status != 200
     assert not exam.echo
 

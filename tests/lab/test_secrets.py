@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,7 +16,17 @@ from lab.paths import Paths
 from tests.lab.evidence import evidence_of
 from tests.lab.support.engine import Engine
 from tests.lab.support.issuer import issuers
-from tests.lab.support.secrets import Secret, beginnings, found_in, of_cluster, of_kubeconfig, of_state, wrappers
+from tests.lab.support.secrets import (
+    ALGORITHMS,
+    Secret,
+    beginnings,
+    found_in,
+    of_cluster,
+    of_kubeconfig,
+    of_state,
+    planted,
+    wrappers,
+)
 from tests.lab.support.site import EXAM, INGRESS, SYSTEM, Site
 
 LEAST = 12  # secrets of two regions: root, two intermediates, four ingress keys with their authority, two tokens ...
@@ -213,49 +222,42 @@ def _told(found: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(f"{Path(file).name}: {names}" for file, names in found.items())
 
 
-def _planted(value: bytes) -> dict[str, str]:
-    """A secret in the ways in which it could leak."""
-    text = value.decode()
-    document = f"apiVersion: v1\nusers:\n- name: someone\n  user:\n    token: {text!r}\n"
-    return {
-        "raw": text,
-        "without line breaks": text.replace("\n", ""),
-        "with other line breaks": text.replace("\n", "\r\n"),
-        "indented": "\n".join(f"      {line}" for line in text.splitlines()),
-        "JSON": json.dumps({"key": text}),
-        "JSON in JSON": json.dumps({"key": json.dumps({"key": text})}),
-        "base64": base64.b64encode(value).decode(),
-        "base64 of base64": base64.b64encode(base64.b64encode(value)).decode(),
-        "base64 in JSON in base64": base64.b64encode(
-            json.dumps({"data": base64.b64encode(value).decode()}).encode()
-        ).decode(),
-        "base64 of a document": base64.b64encode(document.encode()).decode(),
-        "base64 for URLs": base64.urlsafe_b64encode(value).decode(),
-    }
-
-
 @pytest.mark.proof("F5", "the search finds each of the secrets in each form, in the state too, and nothing else")
 def test_the_search_finds_what_is_there(
-    secrets: Sequence[Secret], exported: str, tmp_path: Path, record: Callable[..., None]
+    sites: Mapping[str, Site], secrets: Sequence[Secret], exported: str, tmp_path: Path, record: Callable[..., None]
 ) -> None:
-    planted: dict[str, str] = {}
+    laid: dict[str, str] = {}
     folder = tmp_path / "planted"
     folder.mkdir(mode=0o700)
-    for number, secret in enumerate(secrets):
-        for form, text in _planted(secret.value).items():
-            file = folder / f"{number}-{form}"
+
+    def lay(name: str, value: bytes, told: str) -> None:
+        for form, text in planted(value).items():
+            file = folder / f"{name}-{form}"
             file.write_text(f'{{"before": 1}}\n{text}\nafter', encoding="utf-8")
-            planted[str(file)] = secret.name
+            laid[str(file)] = told
+
+    for number, secret in enumerate(secrets):
+        lay(str(number), secret.value, secret.name)
+    # Tokens that are signed now, so that nothing of them is known but how their kind begins.
+    kinds = {secret.value: secret.name for secret in beginnings()}
+    with issuers(sites) as copies:
+        tokens = {alg: next(iter(copies.values())).token(alg=alg).encode() for alg in ALGORITHMS}
+    for alg, token in tokens.items():
+        lay(alg, token, next(name for begins, name in kinds.items() if token.startswith(begins)))
     state = json.loads(exported)
     state["deployment"]["resources"][-1].setdefault("outputs", {})["note"] = secrets[0].value.decode()
     (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    planted[str(folder / "state.json")] = secrets[0].name
+    laid[str(folder / "state.json")] = secrets[0].name
     clean = folder / "clean.json"
     clean.write_text(exported, encoding="utf-8")
-    found = found_in([*map(Path, planted), clean], secrets, tmp_path)
-    missed = [f"{planted[file]} in {Path(file).name}" for file in planted if planted[file] not in found.get(file, [])]
+    found = found_in([*map(Path, laid), clean], [*secrets, *beginnings()], tmp_path)
+    missed = [f"{laid[file]} in {Path(file).name}" for file in laid if laid[file] not in found.get(file, [])]
     record(
-        planted=len(planted), found=len(planted) - len(missed), forms=sorted(_planted(b"x")), clean=str(clean) in found
+        planted=len(laid),
+        found=len(laid) - len(missed),
+        forms=sorted(planted(b"x")),
+        tokens=sorted(tokens),
+        clean=str(clean) in found,
     )
     assert not missed, "\n".join(missed)
     assert str(clean) not in found

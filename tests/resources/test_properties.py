@@ -17,9 +17,14 @@ from tests.services import objects
 CLUSTERS = ("use1", "usw2")
 NAMES = ("exam/api", "exam/web", "exam/shadow", "results/store")
 HOSTS = ("exam-platform.com", "api.exam-platform.com")
-SERVERS = {
-    "ingress": {"servers": [{"hosts": [host], "tls": {"existingSecret": f"tls-{i}"}} for i, host in enumerate(HOSTS)]}
-}
+
+
+def served(*hosts: str) -> Yaml:
+    servers = [{"hosts": [host], "tls": {"existingSecret": f"tls-{index}"}} for index, host in enumerate(hosts)]
+    return {"ingress": {"servers": servers}}
+
+
+SERVERS = served(*HOSTS)
 
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
 """Most stacks that are drawn are not valid, which is left to the model to say."""
@@ -35,7 +40,6 @@ def maybe(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Yaml]:
     return st.fixed_dictionaries({}, optional=fields)
 
 
-versions = st.sampled_from([["v1", "v2"], {"v1": {}, "v2": {"labels": {"track": "new", "version": "2"}}}])
 pools = maybe(
     maxConnections=counts,
     connectTimeout=durations,
@@ -59,6 +63,11 @@ port_settings = plain_settings | affine_settings
 traffic = st.builds(
     lambda base, ports: {**base, "ports": ports}, port_settings, st.dictionaries(st.just("http"), port_settings)
 )
+labels = {"track": "new", "version": "2"}
+versions = st.sampled_from([["v1", "v2"], {"v1": {}, "v2": {"labels": labels}}]) | st.builds(
+    lambda one, other: {"v1": {"traffic": one}, "v2": {"labels": labels, "traffic": other}}, traffic, traffic
+)
+streams = st.sampled_from([{}, {}, {"stream": True}, {"stream": True, "idleTimeout": "2h"}])
 weights = st.integers(0, 100).map(lambda share: {"v1": share, "v2": 100 - share})
 routes: st.SearchStrategy[Yaml] = st.fixed_dictionaries(
     {"match": maybe(path=paths, headers=headers, methods=st.sampled_from([["GET"], ["PUT", "GET"], ["POST"]]))},
@@ -74,6 +83,7 @@ rollouts = st.sampled_from(
     [
         {},
         {"canary": {"to": "v2", "percent": 10, "header": {"canary-user": "true"}}},
+        {"canary": {"to": "v1", "from": "v2"}},
         {"blueGreen": {"active": "v1", "preview": {"header": {"deployment-type": "green"}}}},
     ]
 )
@@ -90,6 +100,15 @@ protections = maybe(
     rateLimit=st.just({"requests": 100, "per": "60s"}),
     maxRequestBody=st.just("1Mi"),
 )
+external = st.sampled_from(
+    [
+        {"hosts": ["api.payments.com"], "ports": {"https": 443}},
+        {"hosts": ["*.payments.com"], "ports": {"tls": 443, "http": 80}},
+        {"hosts": ["api.payments.com"], "ports": {"tcp-db": 5432}, "addresses": ["203.0.113.7"]},
+        {"hosts": ["api.payments.com"], "ports": {"https": 443}, "endpoints": ["203.0.113.8", "203.0.113.9"]},
+    ]
+)
+gateways = st.sampled_from([SERVERS, served(HOSTS[0], f"*.{HOSTS[0]}")])
 callers = st.lists(st.sampled_from(NAMES), unique=True)
 
 
@@ -98,7 +117,10 @@ def services(draw: st.DrawFn, name: str) -> Yaml:
     """One service; what is not valid is left to `check`."""
     ports = draw(st.sampled_from([{"http": 8080}, {"http": 8080, "grpc": 9090, "tcp": 9000}]))
     said: Yaml = {"ports": ports, "versions": draw(versions), "callers": draw(callers), "traffic": draw(traffic)}
-    said |= draw(rollouts) | draw(regions) | draw(protections)
+    said |= draw(rollouts) | draw(regions) | draw(protections) | draw(streams)
+    if "stream" in said:
+        # A body that never ends cannot be waited for.
+        said.pop("maxRequestBody", None)
     if name != "exam/shadow":
         conditions = routes.filter(lambda route: "path" in route["match"])
         said["routes"] = draw(st.lists(conditions, max_size=3, unique_by=lambda route: route["match"]["path"]))
@@ -113,7 +135,6 @@ def stacks(draw: st.DrawFn) -> Yaml:
     said["exam/shadow"]["ports"] = {"http": 8080, "grpc": 9090, "tcp": 9000}
     said["exam/web"]["hosts"] = [HOSTS[0]]
     said["exam/api"]["hosts"] = [HOSTS[1], {"host": HOSTS[0], "paths": draw(st.lists(paths, min_size=1, unique=True))}]
-    external = {"hosts": ["api.payments.com"], "ports": {"https": 443}, "callers": ["exam/web"]}
     issuer = {
         "issuer": "https://login.example.com",
         "jwksUri": "https://login.example.com/keys",
@@ -122,7 +143,8 @@ def stacks(draw: st.DrawFn) -> Yaml:
     protected = any("access" in service for service in said.values())
     return {
         "services": said,
-        "egress": {"payments": external},
+        "egress": {"payments": {**draw(external), "callers": ["exam/web"]}},
+        "gateways": draw(gateways),
         **({"issuers": {"exam": issuer}} if protected else {}),
     }
 
@@ -137,7 +159,7 @@ def shuffled(value: Any, seed: random.Random) -> Any:
 
 
 def config_of(folder: Path, said: Yaml) -> StackConfig:
-    config, _ = check(stack(folder, CLUSTERS, gateways=SERVERS, **said))
+    config, _ = check(stack(folder, CLUSTERS, **said))
     assume(config is not None)
     assert config is not None
     return config

@@ -23,12 +23,16 @@ _SIGNED = re.compile(rb"eyJ[\w-]+\.[\w-]+\.(?P<signature>[\w-]{40,})")
 _ENCRYPTED = "4dabf18193072939515e22adb298388d"  # by this key the engine marks its own wrappers in a state
 
 
-# Where secrets begin that are gone by now: replaced keys, and the tokens that API servers and issuers sign.
+# Of the tokens that API servers and the proofs' issuers sign. One of `alg` none is signed by nobody, and no secret.
+ALGORITHMS = ("RS256", "ES256", "HS256")
+
+# Where secrets begin that are gone by now: replaced keys, and tokens. Both signers write a header's fields in the order
+# of their names. Whole groups of three bytes (here 21): of any other number the last letter depends on what follows.
 BEGINNINGS = (
     b"-----BEGIN PRIVATE KEY-----",
     b"-----BEGIN EC PRIVATE KEY-----",
     b"-----BEGIN RSA PRIVATE KEY-----",
-    base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"'),
+    *(base64.urlsafe_b64encode(f'{{"alg":"{algorithm}","kid":'.encode()) for algorithm in ALGORITHMS),
 )
 
 
@@ -96,7 +100,7 @@ def _base64(piece: bytes) -> set[bytes]:
 
 def beginnings() -> list[Secret]:
     """What every secret of a kind begins with, whichever it is."""
-    return [Secret(f"beginning {number}", text.rstrip(b"=")) for number, text in enumerate(BEGINNINGS)]
+    return [Secret(f"beginning {number}", text) for number, text in enumerate(BEGINNINGS)]
 
 
 def of_cluster(site: Site) -> Iterator[Secret]:
@@ -161,6 +165,27 @@ def _decoded(value: bytes) -> Iterator[bytes]:
     yield value
     if re.fullmatch(rb"[A-Za-z0-9+/]+=*", value) and len(value) % 4 == 0:
         yield base64.b64decode(value)
+
+
+def planted(value: bytes) -> dict[str, str]:
+    """A secret in the ways in which it could leak."""
+    text = value.decode()
+    document = f"apiVersion: v1\nusers:\n- name: someone\n  user:\n    token: {text!r}\n"
+    return {
+        "raw": text,
+        "without line breaks": text.replace("\n", ""),
+        "with other line breaks": text.replace("\n", "\r\n"),
+        "indented": "\n".join(f"      {line}" for line in text.splitlines()),
+        "JSON": json.dumps({"key": text}),
+        "JSON in JSON": json.dumps({"key": json.dumps({"key": text})}),
+        "base64": base64.b64encode(value).decode(),
+        "base64 of base64": base64.b64encode(base64.b64encode(value)).decode(),
+        "base64 in JSON in base64": base64.b64encode(
+            json.dumps({"data": base64.b64encode(value).decode()}).encode()
+        ).decode(),
+        "base64 of a document": base64.b64encode(document.encode()).decode(),
+        "base64 for URLs": base64.urlsafe_b64encode(value).decode(),
+    }
 
 
 def wrappers(exported: Mapping[str, Any]) -> int:
