@@ -317,7 +317,7 @@ def rehearse(
                     run.preview(rows, stack, paths)
             if not deploy:
                 run.small(rows, full=full)
-            if full and not deploy and HALF in names:
+            if full and not deploy:
                 run.half(rows, Stack.load(paths.root, HALF), paths, full=full)
         finally:
             rows.write(paths.evidence)

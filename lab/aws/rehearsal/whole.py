@@ -33,6 +33,9 @@ OPENS = 90.0
 
 CLOSES = 30.0
 
+SERVED = {200, 401, 403}
+"""What a public host answers a request without a token: its page, or that it wants one."""
+
 FROM_ELSEWHERE = "Deploy from where `istio-mesh:aws.deployFrom` says"
 """A part of what is said where no way leads to an API server."""
 
@@ -181,14 +184,16 @@ class Whole:
             expected = {(host, each) for host in server["hosts"] for each in self.stack.regions()}
             equal("hosts with a record in each region", set(aliases), expected)
             addresses = {name: at for each in self.controllers for name, at in each.addresses.items()}
-            host = server["hosts"][0]
-            for cluster in self.stack.regions():
-                address, pem = addresses[aliases[host, cluster]], server["tls"]["certificate"]
+
+            def served(host: str, alias: str) -> int | None:
+                status = clusters.page(addresses[alias], host, server["tls"]["certificate"])
+                return status if status in SERVED else None
+
+            for (host, cluster), alias in sorted(aliases.items()):
                 what = f"{host} to be served in {cluster}"
-                wait_for(
-                    lambda a=address, p=pem: clusters.page(a, host, p) == 200, deadline=OPENS, what=what, interval=1
+                row[f"{host} in {cluster}"] = wait_for(
+                    lambda host=host, alias=alias: served(host, alias), deadline=OPENS, what=what, interval=1
                 )
-                row[cluster] = 200
             row["records"] = len(aliases)
 
     def authorities(self) -> None:
