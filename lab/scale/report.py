@@ -116,8 +116,9 @@ def _deployed(found: Deployed) -> list[Row]:
         Row("a proxy with its Sidecar", "MiB", SHARE * everything, [scoped], f"{found.clusters[0]} clusters"),
         Row("a proxy with a Sidecar of the whole mesh", "MiB", None, [everything], f"{found.clusters[1]} clusters"),
     ]
-    for region, size in found.gateways.items():
-        rows.append(Row(f"the gateway between networks of {region}", "MiB", None, [size / 2**20], "its Envoy"))
+    for region, (size, killed) in found.gateways.items():
+        note = f"killed {killed} times while they came" if killed else ""
+        rows.append(Row(f"the gateway between networks of {region}", "MiB", None, [size / 2**20], note))
     for region, (before, after) in found.istiod.items():
         mean, slowest = found.push[region]
         note = f"{before / 2**20:.0f} MiB before"
