@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from components.config.loading import check
+from components.config.mesh import CHARTS
 from lab.aws.cloud.around import INSTALLED
 from lab.aws.cloud.eks.access import administers
 from lab.aws.cloud.eks.state import cluster_of
@@ -37,7 +38,7 @@ from lab.aws.rehearsal.stacks import Stack
 from lab.aws.rehearsal.ways import Way, rules, runner_address
 from lab.aws.rehearsal.whole import kept, unprotected
 from lab.errors import LabError
-from lab.paths import CLONE
+from lab.paths import CLONE, Paths
 from lab.regions import load_regions
 from lab.waiting import wait_for
 from tests.builders import with_secrets
@@ -92,9 +93,14 @@ def test_changes_of_day_two_are_taken_by_the_program(tmp_path: Path, name: str, 
     stack = Stack.load(CLONE, name)
     changes = day_two(stack)
     assert [each.title for each in changes] == titles
+    for chart in CHARTS:
+        # As in a lab that is up.
+        (Paths(tmp_path).charts / chart).mkdir(parents=True)
+        (Paths(tmp_path).charts / chart / "Chart.yaml").touch()
+    (tmp_path / "lab").symlink_to(CLONE / "lab")
     for change in changes:
         file = tmp_path / "Pulumi.yaml"
-        stack.write(file, CLONE)
+        stack.write(file, tmp_path)
         before = file.read_text()
         change.apply(_Configured(file))  # type: ignore[arg-type]
         assert file.read_text() != before
