@@ -81,9 +81,12 @@ def crash(region: RegionRuntime) -> None:
     """All processes of the node at once; what it has on its disk stays. The region's first process is what its network
     and file systems hang on."""
     init = region.machine.require_init().pid
-    for pid in cgroups.pids(region.region.name) - {init}:
-        if identity := ProcessIdentity.of(pid):
-            identity.kill(signal.SIGKILL)
+    killed = [found for pid in cgroups.pids(region.region.name) - {init} if (found := ProcessIdentity.of(pid))]
+    for process in killed:
+        process.kill(signal.SIGKILL)
+    # Until then they hold on to their ports.
+    name = region.region.name
+    wait_for(lambda: not any(process.alive for process in killed), deadline=30, what=f"all of {name} to be gone")
 
 
 def build_anew(region: RegionRuntime) -> None:
