@@ -211,7 +211,7 @@ PASS = {
     "Resource": "*",
     "Condition": {"StringEquals": {"iam:PassedToService": list(TAKERS)}},
 }
-"""The deployer gives a role to what takes it, and to no other service: by that it would have the rights itself."""
+"""The deployer gives roles to these services alone. Which roles, the account has to say (docs/first-deployment.md)."""
 
 BUCKET, ALIAS = "exam-mesh-state", "alias/exam-mesh-stacks"
 """Where docs/first-deployment.md puts state, and the key of its secrets."""

@@ -95,13 +95,10 @@ class AwsNetworkConfig(Model):
                     ("peers", index),
                 )
             if network(peer).overlaps(self.service_range):
-                beside = self.service_range == _SERVICES_BESIDE_TEN
                 yield Fault(
                     f"`{peer}` overlaps `{self.service_range}`, which EKS takes for Services",
                     "No pod would reach a host there that has the address of a Service of its cluster",
-                    f"Write the parts of it beside that, if pods call no other; else take a supernet "
-                    f"{'outside' if beside else 'inside'} of {_TEN}: EKS then takes "
-                    f"{_SERVICES if beside else _SERVICES_BESIDE_TEN}",
+                    "Write the parts of it beside that; where pods call hosts within it, they need addresses elsewhere",
                     ("peers", index),
                 )
 

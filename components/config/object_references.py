@@ -115,31 +115,39 @@ def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, Location]]:
 
 _OF_TWO: Mapping[str, str] = {
     "DestinationRule": "Of two for one host Istio takes parts of one and drops the other",
-    "VirtualService": "Of two for one host Istio takes the older one in pods and drops the other; at a gateway the "
-    "routes of the older one come first",
+    "VirtualService": "Of two for one host Istio takes the older one in pods and drops the other",
 }
 
 
 def _same_proxies(one: ObjectConfig, other: ObjectConfig) -> bool:
-    """Whether two objects of one kind for one host reach the same proxies, where one of them has to give way."""
+    """Whether two objects of one kind for one host reach the same proxies, where one of them has to give way.
+
+    What Istio puts together is left alone: the routes of a gateway, and subsets beside the policy of a host
+    (istio pilot/pkg/model/gateway.go, destination_rule.go).
+    """
     if one.clusters is not None and other.clusters is not None and not set(one.clusters) & set(other.clusters):
         return False
+    given, others = _exported(one), _exported(other)
+    if not (given and others) or ("*" not in given | others and not given & others):
+        return False
+    if one.kind == "VirtualService":
+        return "mesh" in _gateways(one) & _gateways(other)
+    # Of two in several namespaces the one in the caller's own counts, then the one in the host's.
     if one.namespace != other.namespace:
-        # Of two DestinationRules the one in the caller's own namespace counts, then the one in the host's.
-        if one.kind == "DestinationRule":
-            return False
-        given, others = (_exported(entry) for entry in (one, other))
-        if "*" not in given | others and not given & others:
-            return False
-    if one.kind == "DestinationRule":
-        return as_dict(one.spec.get("workloadSelector")) == as_dict(other.spec.get("workloadSelector"))
-    return bool(_gateways(one) & _gateways(other))
+        return False
+    if as_dict(one.spec.get("workloadSelector")) != as_dict(other.spec.get("workloadSelector")):
+        return False
+    return all("trafficPolicy" in entry.spec for entry in (one, other)) or bool(_subsets(one) & _subsets(other))
 
 
 def _exported(entry: ObjectConfig) -> set[str]:
-    """The namespaces that see it; `*` is all of them."""
+    """The namespaces that see it; `*` is all of them, and nothing none."""
     given = [str(name) for name in as_list(entry.spec.get("exportTo"))] or ["*"]
-    return {entry.namespace if name == "." else name for name in given}
+    return {entry.namespace if name == "." else name for name in given if name != "~"}
+
+
+def _subsets(entry: ObjectConfig) -> set[str]:
+    return {str(as_dict(each).get("name")) for each in as_list(entry.spec.get("subsets"))}
 
 
 def _gateways(entry: ObjectConfig) -> set[str]:

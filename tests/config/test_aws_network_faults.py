@@ -265,8 +265,7 @@ CASES: list[tuple[str, Yaml, dict[str, Any], list[str]]] = [
             (
                 "istio-mesh:aws.network.peers[1]: `172.16.0.0/12` overlaps `172.20.0.0/16`, which EKS takes for "
                 "Services. No pod would reach a host there that has the address of a Service of its cluster. Write"
-                " the parts of it beside that, if pods call no other; else take a supernet outside of 10.0.0.0/8: "
-                "EKS then takes 10.100.0.0/16."
+                " the parts of it beside that; where pods call hosts within it, they need addresses elsewhere."
             ),
         ],
     ),
@@ -278,8 +277,7 @@ CASES: list[tuple[str, Yaml, dict[str, Any], list[str]]] = [
             (
                 "istio-mesh:aws.network.peers[0]: `10.100.7.0/24` overlaps `10.100.0.0/16`, which EKS takes for "
                 "Services. No pod would reach a host there that has the address of a Service of its cluster. Write"
-                " the parts of it beside that, if pods call no other; else take a supernet inside of 10.0.0.0/8: "
-                "EKS then takes 172.20.0.0/16."
+                " the parts of it beside that; where pods call hosts within it, they need addresses elsewhere."
             ),
         ],
     ),

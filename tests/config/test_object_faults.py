@@ -137,32 +137,46 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "two objects for the destination of one host",
-        together(own("DestinationRule", {"host": "db"}), own("DestinationRule", {"host": DB})),
+        together(
+            own("DestinationRule", {"host": "db", "trafficPolicy": {}, "subsets": [{"name": "v1"}]}),
+            own("DestinationRule", {"host": DB, "trafficPolicy": {}}),
+            own("DestinationRule", {"host": DB, "subsets": [{"name": "v2"}, {"name": "v1"}]}),
+        ),
         [
-            f"istio-mesh:objects[1].spec.host: `{DB}` is said in objects[0], another DestinationRule. Of two for one "
-            "host Istio takes parts of one and drops the other. Say it in one of them."
+            f"istio-mesh:objects[{index}].spec.host: `{DB}` is said in objects[0], another DestinationRule. Of two for "
+            "one host Istio takes parts of one and drops the other. Say it in one of them."
+            for index in (1, 2)
         ],
     ),
     (
         "two objects for the routes of one host",
         together(
             own("VirtualService", {"hosts": ["a.com", "b.com"], "gateways": ["mesh", "in"]}),
-            own("VirtualService", {"hosts": ["c.com", "b.com"], "gateways": ["exam/in"]}, clusters=["use1"]),
+            own("VirtualService", {"hosts": ["c.com", "b.com"], "gateways": ["mesh"]}, clusters=["use1"]),
             own("VirtualService", {"hosts": ["a.com"]}, namespace="store"),
         ),
         [
             f"istio-mesh:objects[{index}].spec.hosts[{place}]: `{host}` is said in objects[0], another VirtualService. "
-            "Of two for one host Istio takes the older one in pods and drops the other; at a gateway the routes of the "
-            "older one come first. Say it in one of them."
+            "Of two for one host Istio takes the older one in pods and drops the other. Say it in one of them."
             for index, place, host in ((1, 1, "b.com"), (2, 0, "a.com"))
         ],
     ),
     (
-        "two objects for one host that never meet",
+        "two objects for one host that never meet, or that Istio puts together",
         together(
-            own("DestinationRule", {"host": DB}),
-            own("DestinationRule", {"host": DB}, namespace="store"),
-            own("DestinationRule", {"host": "db", "workloadSelector": {"matchLabels": {"app": "web"}}}),
+            own("DestinationRule", {"host": DB, "trafficPolicy": {}}),
+            own("DestinationRule", {"host": DB, "trafficPolicy": {}}, namespace="store"),
+            own(
+                "DestinationRule",
+                {"host": "db", "trafficPolicy": {}, "workloadSelector": {"matchLabels": {"app": "web"}}},
+            ),
+            own("DestinationRule", {"host": DB, "subsets": [{"name": "v1"}]}),
+            own("DestinationRule", {"host": DB, "subsets": [{"name": "v2"}]}),
+            own("DestinationRule", {"host": "other", "trafficPolicy": {}, "exportTo": ["one"]}),
+            own("DestinationRule", {"host": "other", "trafficPolicy": {}, "exportTo": ["two"]}),
+            own("DestinationRule", {"host": "other", "trafficPolicy": {}, "exportTo": ["~"]}),
+            own("VirtualService", {"hosts": ["d.com"], "gateways": ["mesh", "one"]}),
+            own("VirtualService", {"hosts": ["d.com"], "gateways": ["one"]}),
             own("VirtualService", {"hosts": ["a.com"], "gateways": ["one"]}),
             own("VirtualService", {"hosts": ["a.com"], "gateways": ["two"]}),
             own("VirtualService", {"hosts": ["b.com"], "exportTo": ["."]}),

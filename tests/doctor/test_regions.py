@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from mesh.doctor.checks.regions import remotes
 from mesh.doctor.facts import Node, Silent, Snapshot, Sync, Unseen
 from tests.doctor.mesh import (
     NOW,
     Change,
     all_of,
+    healthy,
     in_region,
     istiod_measured,
     lines,
@@ -373,3 +375,10 @@ CASES: list[tuple[str, Change, list[str]]] = [
 @pytest.mark.parametrize(("change", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_regions(change: Change, expected: list[str]) -> None:
     assert lines(change) == expected
+
+
+def test_a_stack_of_one_cluster_reads_no_other() -> None:
+    snapshot = with_istiod(refused=("failed to list: Unauthorized",))(healthy())
+    clusters = {"use1": snapshot.stack.clusters["use1"]}
+    alone = snapshot.stack.model_copy(update={"clusters": clusters})
+    assert not list(remotes(replace(snapshot, stack=alone, regions={"use1": snapshot.regions["use1"]})))

@@ -130,7 +130,7 @@ def _refused(snapshot: Snapshot, region: Region, peers: Sequence[str]) -> Iterat
     """A cluster that was read and refuses istiod since. The log names none: where there are several, it is one of
     them."""
     lines = [line for istiod in region.istiods if istiod.metrics is not None for line in istiod.refused]
-    if not lines or any(_states(snapshot, region, peer) != {"synced"} for peer in peers):
+    if not lines or not peers or any(_states(snapshot, region, peer) != {"synced"} for peer in peers):
         return  # The finding of a cluster that is not read says why.
     *others, last = peers
     which = f"one of the clusters {', '.join(others)} and {last}" if others else f"the cluster {last}"
