@@ -66,6 +66,7 @@ def kills(stage: Stage, runtimes: Sequence[RegionRuntime], before: Mapping[str, 
             begun = time.monotonic()
             found = recover(stage.engine, stage.number)
             figures.update(cut_off=len(found), releases=_forget(runtimes))
+            stage.engine.refresh()
             if point.verb == "up":
                 stage.engine.up()
                 figures["whole_again_s"] = round(time.monotonic() - begun, 1)
