@@ -65,23 +65,21 @@ def objects_faults(
         for host, place in _hosts(entry):
             whole = full_host(host, entry.namespace)
             others = earlier.setdefault((entry.kind, whole), [])
-            owner = said.hosts.get(whole)
-            twin = next((other for other, before in others if _same_proxies(before, entry)), None)
-            if owner is None and twin is not None:
+            if owner := said.hosts.get(whole):
                 yield Fault(
-                    f"`{host}` is said in objects[{twin}], another {entry.kind}",
+                    f"`{host}` is said in `{owner}`, which makes its {entry.kind}",
+                    _PARTS_OF_ONE,
+                    f"Say it in `{owner}`",
+                    (index, "spec", *place),
+                )
+            elif twins := [other for other, before in others if _same_proxies(before, entry)]:
+                yield Fault(
+                    f"`{host}` is said in objects[{twins[0]}], another {entry.kind}",
                     _OF_TWO[entry.kind],
                     "Say it in one of them",
                     (index, "spec", *place),
                 )
             others.append((index, entry))
-            if owner is not None:
-                yield Fault(
-                    f"`{host}` is said in `{owner}`, which makes its {entry.kind}",
-                    "Of two for one host Istio takes parts of one and drops the other",
-                    f"Say it in `{owner}`",
-                    (index, "spec", *place),
-                )
         if entry.kind == "VirtualService":
             yield from (fault.under((index, "spec")) for fault in _unknown_versions(entry, said.versions))
         if entry.kind == "Gateway":
@@ -113,8 +111,9 @@ def _hosts(entry: ObjectConfig) -> Iterator[tuple[str, Location]]:
                 yield host, ("hosts", index)
 
 
+_PARTS_OF_ONE = "Of two for one host Istio takes parts of one and drops the other"
 _OF_TWO: Mapping[str, str] = {
-    "DestinationRule": "Of two for one host Istio takes parts of one and drops the other",
+    "DestinationRule": _PARTS_OF_ONE,
     "VirtualService": "Of two for one host Istio takes the older one in pods and drops the other",
 }
 

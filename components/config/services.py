@@ -333,27 +333,25 @@ class ServiceConfig(Model):
     @staticmethod
     def _no_requests(settings: SettingsConfig, place: tuple[str, ...]) -> Iterator[Fault]:
         """Faults of settings that only requests can have, where there are none."""
-        if settings.pool.max_connection_duration is not None:
-            yield Fault(
-                "there it is not for HTTP",
-                "It would be left out: proxies see no requests on such a port, and cannot tell when none is under way",
-                "Take it out, or name a port for HTTP",
-                (*place, "pool", "maxConnectionDuration"),
-            )
+        left_out = (
+            "It would be left out: proxies see no requests on such a port, and cannot tell when none is under way"
+        )
+        ignored = "Proxies see no requests on such a port, only connections, and it would be ignored"
         pool, affinity = settings.pool, settings.affinity
         # Not `maxPendingRequests`: TCP connections too wait for one to the endpoint.
-        for where, said in (
-            (("pool", "maxRequests"), pool.max_requests is not None),
-            (("pool", "maxRequestsPerConnection"), pool.max_requests_per_connection is not None),
-            (("pool", "maxRetries"), pool.max_retries is not None),
-            (("pool", "http2"), pool.http2 is not None),
-            (("affinity", "cookie"), affinity is not None and affinity.cookie is not None),
-            (("affinity", "header"), affinity is not None and affinity.header is not None),
+        for where, said, consequence in (
+            (("pool", "maxConnectionDuration"), pool.max_connection_duration, left_out),
+            (("pool", "maxRequests"), pool.max_requests, ignored),
+            (("pool", "maxRequestsPerConnection"), pool.max_requests_per_connection, ignored),
+            (("pool", "maxRetries"), pool.max_retries, ignored),
+            (("pool", "http2"), pool.http2, ignored),
+            (("affinity", "cookie"), affinity and affinity.cookie, ignored),
+            (("affinity", "header"), affinity and affinity.header, ignored),
         ):
-            if said:
+            if said is not None:
                 yield Fault(
                     "there it is not for HTTP",
-                    "Proxies see no requests on such a port, only connections, and it would be ignored",
+                    consequence,
                     "Take it out, or name a port for HTTP",
                     (*place, *where),
                 )

@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 
+from components.mesh.gateways import EAST_WEST_RELEASE
 from lab.errors import LabError
 from lab.scale import stacks
 from lab.scale.enlarged import LABEL, Manifest, added, committed, enlarged, namespaces, roomy, running
@@ -37,7 +38,6 @@ FEW = SERVICES // 10
 CLIENT = "client"
 AT_THE_END = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 """Has the engine write the state once, when it ends."""
-EAST_WEST = "istio-eastwestgateway"
 DEADLINE = 1800.0
 
 FACTOR, SHARE = 1.3, 0.25
@@ -92,10 +92,13 @@ class Region:
             raise LabError(f"kubectl {' '.join(words[:4])} failed in {self.name}: {done.stderr.strip()[-500:]}")
         return done.stdout
 
+    def pod(self, app: str) -> Manifest:
+        """The first pod in istio-system of this label `app`."""
+        return json.loads(self("get", "pod", "-n", "istio-system", "-l", f"app={app}", "-o", "json"))["items"][0]
+
     def istiod(self, path: str) -> str:
         """An answer of istiod's monitoring port, by the API server."""
-        pods = json.loads(self("get", "pod", "-n", "istio-system", "-l", "app=istiod", "-o", "json"))["items"]
-        name = pods[0]["metadata"]["name"]
+        name = self.pod("istiod")["metadata"]["name"]
         return self("get", "--raw", f"/api/v1/namespaces/istio-system/pods/{name}:15014/proxy{path}")
 
     def proxy(self, pod: str, namespace: str, path: str) -> str:
@@ -263,7 +266,7 @@ def _settled(region: Region, namespace: str) -> tuple[int, int]:
 
 def _gateway(region: Region) -> tuple[int, int]:
     """Bytes that the Envoy of the gateway between networks has allocated, and how often it was started anew."""
-    pod = json.loads(region("get", "pod", "-n", "istio-system", "-l", f"app={EAST_WEST}", "-o", "json"))["items"][0]
+    pod = region.pod(EAST_WEST_RELEASE)
     stats = region.proxy(pod["metadata"]["name"], "istio-system", "stats?filter=^server.memory_allocated$")
     return int(stats.rpartition(": ")[2]), pod["status"]["containerStatuses"][0]["restartCount"]
 

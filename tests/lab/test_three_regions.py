@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -49,6 +50,7 @@ REQUESTS = 150
 RATE = 20  # requests a second of each load while a region is added
 WATCHED = ("--duration", "280s", "--timeout", "20s", *PATIENT)
 LOSE, ADD = Guide.read("lose-a-region"), Guide.read("add-a-region")
+STACK, CLUSTERS = "Pulumi.local.yaml", f"{NAMESPACE}:clusters"
 UP, ALL_THE_SAME, FORGET = LOSE.commands
 PARTNER = {"hosts": ["api.partner.example.com"], "ports": {"tls": 443}, "callers": ["exam/web-frontend"]}
 
@@ -79,13 +81,15 @@ class Three:
 
     def write(self, *clusters: Mapping[str, Any], egress: Mapping[str, Any] | None = None) -> None:
         """The clone's stack has these clusters beside those of the committed one, and these external services."""
-        file = self.clone / "Pulumi.local.yaml"
-        content = yaml.safe_load(file.read_text())
-        known = content["config"][f"{NAMESPACE}:clusters"]
-        kept = [cluster for cluster in known if cluster["name"] != self.third.name]
-        content["config"][f"{NAMESPACE}:clusters"] = [*kept, *clusters]
-        content["config"][f"{NAMESPACE}:egress"] = {**self.egress, **(egress or {})}
-        file.write_text(yaml.safe_dump(content, sort_keys=False))
+        with _edited(self.clone / STACK) as content:
+            said = content["config"]
+            kept = [cluster for cluster in said[CLUSTERS] if cluster["name"] != self.third.name]
+            said[CLUSTERS] = [*kept, *clusters]
+            said[f"{NAMESPACE}:egress"] = {**self.egress, **(egress or {})}
+
+    def known(self) -> list[str]:
+        """What the state has of the third region."""
+        return [urn for urn in self.engine.resources() if self.third.name in urn]
 
     def type(self, command: str, *, check: bool = True) -> Result:
         """A command of a page, as it stands there: questions of the engine are answered, and the page's `prod` is this
@@ -142,6 +146,14 @@ class Three:
         wait_for(none, deadline=150, what="a doctor without a finding", interval=2)
 
 
+@contextmanager
+def _edited(file: Path) -> Generator[dict[str, Any]]:
+    """What a file of YAML says, to be changed in the block and written back after it."""
+    content = yaml.safe_load(file.read_text())
+    yield content
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
 def _copy(root: Path, clone: Path) -> None:
     """All files of the clone that git knows or would, and the Python environment as a link."""
     listed = subprocess.run(
@@ -184,13 +196,10 @@ def three(paths: Paths, engine: Engine, tmp_path_factory: pytest.TempPathFactory
     clone = Path(tempfile.mkdtemp(prefix="three-regions-"))
     _copy(paths.root, clone)
     file = clone / "lab" / "regions.yaml"
-    content = yaml.safe_load(file.read_text())
-    content["regions"].append(THIRD)
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
-    stack = clone / "Pulumi.local.yaml"
-    config = yaml.safe_load(stack.read_text())
-    config["config"][f"{NAMESPACE}:clusters"].append(_entry())
-    stack.write_text(yaml.safe_dump(config, sort_keys=False))
+    with _edited(file) as content:
+        content["regions"].append(THIRD)
+    with _edited(clone / STACK) as content:
+        content["config"][CLUSTERS].append(_entry())
     _lab(paths.root, "down", STOP)
     try:
         seconds = _lab(clone, "up", START)
@@ -217,7 +226,7 @@ def test_three_regions_answer_each_other(three: Three, record: Callable[..., Non
     record(up_s=round(three.seconds, 1), answers=three.answers(*three.sites))
 
 
-def _changed(steps: Sequence[Result]) -> list[float]:
+def _seconds(steps: Sequence[Result]) -> list[float]:
     return [round(step.seconds, 1) for step in steps]
 
 
@@ -237,9 +246,9 @@ def test_a_region_is_gone_for_good(three: Three, record: Callable[..., None]) ->
     steps.append(three.type(FORGET))
     three.write()
     steps.append(three.type(UP))
-    left = [urn for urn in three.engine.resources() if three.third.name in urn]
+    left = three.known()
     assert not left, f"the state still has {left}"
-    record(seconds=_changed(steps), answers=three.answers(*three.others))
+    record(seconds=_seconds(steps), answers=three.answers(*three.others))
     three.healthy()
 
 
@@ -247,7 +256,7 @@ def test_a_region_is_gone_for_good(three: Three, record: Callable[..., None]) ->
 @pytest.mark.disruptive
 @pytest.mark.proof("C7", "a region is added to two that serve, by the commands of its page: no request of theirs fails")
 def test_a_region_is_added(three: Three, record: Callable[..., None]) -> None:
-    if any(three.third.name in urn for urn in three.engine.resources()):
+    if three.known():
         # Another proof has not taken it out.
         three.write()
         three.type(UP)
@@ -282,7 +291,7 @@ def test_a_region_is_rebuilt(three: Three, record: Callable[..., None]) -> None:
         assert part in refused.text, refused.text[-1500:]
     steps = [three.type(FORGET), three.type(UP)]
     three.deploy(three.third.name)
-    record(refused_s=round(refused.seconds, 1), seconds=_changed(steps), answers=three.answers(*three.sites))
+    record(refused_s=round(refused.seconds, 1), seconds=_seconds(steps), answers=three.answers(*three.sites))
     three.healthy()
 
 

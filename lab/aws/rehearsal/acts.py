@@ -200,9 +200,7 @@ def kills(stage: Stage, verb: str, number: int) -> None:
             if verb == "destroy":
                 stage.engine.up()
             start = stage.account.changes()
-            killed = stage.engine.killed(verb, lambda start=start, at=point: stage.account.changes() - start > at)
-            if not killed:
-                raise Differs("the run had ended before the point was reached")
+            killed(stage, verb, lambda start=start, at=point: stage.account.changes() - start > at)
             found = recover(stage.engine, stage.number)
             figures.update(cut_off=len(found), found=sum(each.id is not None for each in found))
             if verb == "up":
@@ -210,6 +208,12 @@ def kills(stage: Stage, verb: str, number: int) -> None:
                 as_it_should_be(stage)
         stage.engine.destroy()
         equal("what is left in the account", stage.account.counts(), stage.before)
+
+
+def killed(stage: Stage, verb: str, when: Callable[[], bool]) -> None:
+    """The engine begins a run, and is killed as soon as `when` says so. Raises Differs where it has ended before."""
+    if not stage.engine.killed(verb, when):
+        raise Differs("the run had ended before the point was reached")
 
 
 def as_it_should_be(stage: Stage) -> None:

@@ -86,9 +86,7 @@ def remotes(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
-    serving = [istiod for istiod in region.istiods if istiod.metrics is not None]
-    states = _states(snapshot, region, peer)
-    refused = [line for istiod in serving for line in istiod.refused]
+    states, refused = _states(snapshot, region, peer), _refusals(region)
     command = snapshot.istioctl(region.name, "remote-clusters")
     consequence = (
         f"Its endpoints are unknown in {region.name}: no request goes there, and no failure is made up for there"
@@ -129,8 +127,7 @@ def _remote(snapshot: Snapshot, region: Region, peer: str) -> Iterator[Finding]:
 def _refused(snapshot: Snapshot, region: Region, peers: Sequence[str]) -> Iterator[Finding]:
     """A cluster that was read and refuses istiod since. The log names none: where there are several, it is one of
     them."""
-    lines = [line for istiod in region.istiods if istiod.metrics is not None for line in istiod.refused]
-    if not lines or not peers or any(_states(snapshot, region, peer) != {"synced"} for peer in peers):
+    if not _refusals(region) or not peers or any(_states(snapshot, region, peer) != {"synced"} for peer in peers):
         return  # The finding of a cluster that is not read says why.
     *others, last = peers
     which = f"one of the clusters {', '.join(others)} and {last}" if others else f"the cluster {last}"
@@ -144,6 +141,11 @@ def _refused(snapshot: Snapshot, region: Region, peers: Sequence[str]) -> Iterat
         cure="Raise `trust.remoteTokens.generation` by one and run `pulumi up`",
         command=snapshot.kubectl(region.name, "logs", "-n", "istio-system", "-l", "app=istiod", "--since=2m"),
     )
+
+
+def _refusals(region: Region) -> list[str]:
+    """Lines in which istiods that answer say that a cluster refused them."""
+    return [line for istiod in region.istiods if istiod.metrics is not None for line in istiod.refused]
 
 
 def _states(snapshot: Snapshot, region: Region, peer: str) -> set[str | None]:

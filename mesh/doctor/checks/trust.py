@@ -12,7 +12,6 @@ from mesh.doctor.findings import Finding, fault, warning
 BACKDATED = 120.0
 """Seconds by which istiod dates a certificate back (istio security/pkg/pki/util/generate_cert.go)."""
 
-_CLOCKS = "Set the clocks right (chrony, or the time service of the cloud)"
 _ROTATE = "Raise `trust.intermediates.generation` by one and run `pulumi up`"
 
 
@@ -161,16 +160,9 @@ def chains(snapshot: Snapshot) -> Iterator[Finding]:
         if region is None or foreign(region, wanted) or not door.chain:
             continue
         command = f"openssl s_client -connect {door.address} -alpn istio -showcerts -servername {_server_name(door)}"
-        if ahead := _early(snapshot, door):
-            yield fault(
-                "certificate-early",
-                name,
-                door.name,
-                cause=f"A certificate that {door.name} shows becomes valid only in {span(ahead)}",
-                consequence="Until then other proxies refuse it: connections to it fail in the handshake",
-                cure=f"{_CLOCKS}, and renew: " + _ROTATE.lower(),
-                command=command,
-            )
+        consequence = "Until then other proxies refuse it: connections to it fail in the handshake"
+        if early := _early(snapshot, name, door, command, consequence, f"and renew: {_ROTATE.lower()}"):
+            yield early
         elif door.refused:
             yield fault(
                 "chain-refused",
@@ -185,9 +177,22 @@ def chains(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def _early(snapshot: Snapshot, door: Door) -> float:
-    """Seconds until all that a door shows is valid; 0 where it is."""
-    return max(0.0, *((each.not_valid_before_utc - snapshot.now).total_seconds() for each in door.chain))
+def _early(
+    snapshot: Snapshot, region: str, door: Door, command: str, consequence: str, renewing: str
+) -> Finding | None:
+    """That a door shows a certificate which is not valid yet; None where all are. `renewing`: the cure after clocks."""
+    ahead = max((each.not_valid_before_utc - snapshot.now).total_seconds() for each in door.chain)
+    if ahead <= 0:
+        return None
+    return fault(
+        "certificate-early",
+        region,
+        door.name,
+        cause=f"A certificate that {door.name} shows becomes valid only in {span(ahead)}",
+        consequence=consequence,
+        cure=f"Set the clocks right (chrony, or the time service of the cloud), {renewing}",
+        command=command,
+    )
 
 
 def _server_name(door: Door) -> str:
@@ -204,16 +209,9 @@ def public_certificates(snapshot: Snapshot) -> Iterator[Finding]:
                 continue
             left = door.chain[0].not_valid_after_utc - snapshot.now
             command = f"openssl s_client -connect {door.address} -servername {door.name}"
-            if ahead := _early(snapshot, door):
-                yield fault(
-                    "certificate-early",
-                    name,
-                    door.name,
-                    cause=f"A certificate that {door.name} shows becomes valid only in {span(ahead)}",
-                    consequence="Until then clients refuse the connection",
-                    cure=f"{_CLOCKS}, that of whoever made it too, and renew it",
-                    command=command,
-                )
+            consequence = "Until then clients refuse the connection"
+            if early := _early(snapshot, name, door, command, consequence, "that of whoever made it too, and renew it"):
+                yield early
             elif door.refused:
                 yield fault(
                     "ingress-refused",

@@ -82,10 +82,10 @@ def _proxies(snapshot: Snapshot, region: Region) -> Iterator[Finding]:
     """
     wanted = snapshot.istio_version(region.name)
     control_plane = snapshot.control_plane(region.name)
-    said = snapshot.sync.get(control_plane)
+    said, serving = snapshot.sync.get(control_plane), snapshot.answering.get(control_plane)
     beside = {
         istiod.metrics.version
-        for istiod in (snapshot.answering[control_plane].istiods if control_plane in snapshot.answering else ())
+        for istiod in (serving.istiods if serving is not None else ())
         if istiod.metrics is not None and istiod.revision != snapshot.revision(control_plane)
     }
     behind: dict[tuple[str, str], list[str]] = {}

@@ -73,10 +73,10 @@ def revoked_token(lab: Lab) -> Generator[None]:
         item["metadata"]["name"]
         for item in reader.items("secret", "-n", SYSTEM, "--field-selector=type=kubernetes.io/service-account-token")
     ]
-    reader.run("delete", "secret", "-n", SYSTEM, token)
-    with api_server_stopped(lab):
-        pass
     try:
+        reader.run("delete", "secret", "-n", SYSTEM, token)
+        with api_server_stopped(lab):
+            pass
         yield
     finally:
         lab.engine.up(None, "--refresh")
