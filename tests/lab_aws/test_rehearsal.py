@@ -193,7 +193,11 @@ def test_creations_that_were_cut_off_are_found_or_struck_off() -> None:
         return {"made": "vpc-1", "taken": "vpc-0"}.get(inputs["a"])
 
     found = pending(deployment, look)
-    assert found == [Pending("made", "vpc-1"), Pending("not", None), Pending("taken", None)]
+    assert found == [
+        Pending("made", "vpc-1", {"a": "made"}),
+        Pending("not", None, {"a": "not"}),
+        Pending("taken", None, {"a": "taken"}),
+    ]
     assert set(asked) == {("t", "us-west-2")}
     after = mended(deployment, found)
     assert [(each["urn"], each.get("id")) for each in after["resources"]] == [

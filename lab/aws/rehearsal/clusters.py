@@ -51,6 +51,12 @@ def meshed(runtimes: Sequence[RegionRuntime]) -> str:
     return " and ".join(found)
 
 
+def take_away_tenant(runtimes: Sequence[RegionRuntime]) -> None:
+    """Take the tenant's namespace away, which a stack leaves to whoever has services in it, with all that is in it."""
+    for each in runtimes:
+        each.kubectl("delete", "namespace", tenant.NAMESPACE, "--ignore-not-found", "--timeout=60s")
+
+
 @dataclass(frozen=True)
 class Target:
     """A service that runs in one region, which the others reach by the way between regions."""
@@ -88,11 +94,6 @@ class Traffic:
             if each is not self._first:
                 # Its name is known everywhere; its pods are in one region.
                 each.kubectl("scale", f"--namespace={tenant.NAMESPACE}", f"deploy/{self._IN_FIRST}", "--replicas=0")
-
-    def remove(self) -> None:
-        """Take them away; their namespace too, which a stack leaves to whoever has services in it."""
-        for each in self._runtimes:
-            each.kubectl("delete", "namespace", tenant.NAMESPACE, "--ignore-not-found", "--timeout=60s")
 
     def status(self, source: RegionRuntime, target: Target) -> int:
         """What a request from a region's caller is answered with; 0 where there is no answer of that region."""

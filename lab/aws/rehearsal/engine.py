@@ -24,6 +24,7 @@ from lab.paths import CLONE
 UNCHANGING = frozenset({"same", "read", "refresh"})
 _HALVES = frozenset({"create-replacement", "delete-replaced"})
 """A replacement is counted once, as `replace`."""
+_PLUGINS = r"pulumi-resource-(kubernetes|pulumi-python)|pulumi\.dynamic"
 DEADLINE = 1800.0
 KEY = "no-key-of-aws"
 """In place of credentials, which the account does not look at. It is part of no other name: whoever masks secrets takes
@@ -189,7 +190,9 @@ class Engine:
         return ["--stack", self.stack, "--event-log", str(log), *config, *targets]
 
     def killed(self, verb: str, when: Callable[[], bool]) -> bool:
-        """Begin an `up` or `destroy`, and kill the engine as soon as `when` says so.
+        """Begin an `up` or `destroy`, and kill the engine and its plugins as soon as `when` says so.
+
+        All but the stand-in for AWS: what AWS was told, it does.
 
         Returns:
             Whether it was killed; else it had ended before.
@@ -198,6 +201,8 @@ class Engine:
         while process.poll() is None:
             if when():
                 os.killpg(process.pid, signal.SIGKILL)
+                # They lead groups of their own, in the engine's session, and would go on without it, for good.
+                subprocess.run(["pkill", "-KILL", "-s", str(process.pid), "-f", _PLUGINS], check=False)
                 process.communicate()
                 return True
             time.sleep(0.02)

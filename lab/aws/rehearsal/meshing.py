@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from lab.aws.rehearsal import acts, clusters
 from lab.aws.rehearsal.acts import Stage
-from lab.aws.rehearsal.recovery import recover
+from lab.aws.rehearsal.recovery import Pending, recover
 from lab.aws.rehearsal.rows import equal
 from lab.region import RegionRuntime
 
-CUT_OFF = "owner=helm,status in (pending-install,pending-upgrade)"
-"""Labels of what Helm keeps of a release that it has begun and not ended."""
+RELEASE = "kubernetes:helm.sh/v3:Release::"
+"""Stands in the URN of a release, before its name, which begins with its region's."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def kills(stage: Stage, runtimes: Sequence[RegionRuntime], before: Mapping[str, 
             acts.killed(stage, point.verb, _is_at(point, runtimes[-1]))
             begun = time.monotonic()
             found = recover(stage.engine, stage.number)
-            figures.update(cut_off=len(found), releases=_forget(runtimes))
+            figures.update(cut_off=len(found), releases=_forget(runtimes, found))
             stage.engine.refresh()
             if point.verb == "up":
                 stage.engine.up()
@@ -72,6 +72,7 @@ def kills(stage: Stage, runtimes: Sequence[RegionRuntime], before: Mapping[str, 
                 acts.as_it_should_be(stage)
             gone = stage.engine.destroy()
             figures["taken_away"] = len(gone.steps)
+            clusters.take_away_tenant(runtimes)
             equal("what is left in the account", stage.account.counts(), stage.before)
             for region, objects in clusters.objects(runtimes).items():
                 equal(f"what is left in {region}", sorted(objects - before[region]), [])
@@ -87,7 +88,12 @@ def _is_at(point: Point, runtime: RegionRuntime) -> Callable[[], bool]:
     return look
 
 
-def _forget(runtimes: Sequence[RegionRuntime]) -> int:
+def _forget(runtimes: Sequence[RegionRuntime], found: Sequence[Pending]) -> int:
     """Takes away what Helm keeps of releases that were cut off; how many there were."""
-    words = ("delete", "secret", "--all-namespaces", f"--selector={CUT_OFF}", "--output=name")
-    return sum(len(each.kubectl(*words).split()) for each in runtimes)
+    by_region = {each.region.name: each for each in runtimes}
+    releases = [each for each in found if RELEASE in each.urn]
+    for release in releases:
+        region = by_region[release.urn.partition(RELEASE)[2].partition("-")[0]]
+        namespace, labels = release.inputs["namespace"], f"--selector=owner=helm,name={release.inputs['name']}"
+        region.kubectl("delete", "secret", f"--namespace={namespace}", labels)
+    return len(releases)

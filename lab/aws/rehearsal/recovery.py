@@ -24,10 +24,12 @@ class Pending:
     Attributes:
         urn: The resource.
         id: What it is in the account; None where it was not made.
+        inputs: What it was to be made from.
     """
 
     urn: str
     id: str | None
+    inputs: Mapping[str, Any]
 
 
 Look = Callable[[str, str, Mapping[str, Any]], str | None]
@@ -54,8 +56,9 @@ def pending(deployment: Mapping[str, Any], look: Look) -> list[Pending]:
         if operation["type"] != "creating":
             continue
         region = regions.get(resource.get("provider", ""), "")
-        id = look(resource["type"], region, resource.get("inputs", {}))
-        found.append(Pending(resource["urn"], None if (resource["type"], id) in known else id))
+        inputs = resource.get("inputs", {})
+        id = look(resource["type"], region, inputs)
+        found.append(Pending(resource["urn"], None if (resource["type"], id) in known else id, inputs))
     return found
 
 

@@ -151,7 +151,7 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
         acted.protected()
         acts.day_two(stage, unprotected(stack))
         acts.gone(stage, kept(stack))
-        traffic.remove()
+        clusters.take_away_tenant(runtimes)
         acted.nothing_left(before)
         if full and not kept(stack):
             meshing.kills(stage, runtimes, before)
