@@ -88,10 +88,15 @@ def test_the_settings_of_the_exam_platform_are_in_effect(home: Site, record: Cal
     found = _clusters(home, EXAM, WEB, host_of("exam-service", EXAM))
     assert {version for _, version in found} == {"", "v1", "v2"}
     for key, cluster in found.items():
-        assert _limits(cluster) == {"maxConnections": 100, "maxPendingRequests": 50}, key
-        assert cluster["lbPolicy"] == "LEAST_REQUEST", key
-        assert cluster["outlierDetection"]["consecutive5xx"] == defaults.EJECT_AFTER, key
-        assert cluster["outlierDetection"]["maxEjectionPercent"] == defaults.MAX_EJECTION_PERCENT, key
+        # On its port for HTTP each version has a word of its own.
+        connections = 200 if key == (8080, "v2") else 100
+        assert _limits(cluster) == {"maxConnections": connections, "maxPendingRequests": 50}, key
+        chosen = "ROUND_ROBIN" if key == (8080, "v1") else "LEAST_REQUEST"
+        assert cluster.get("lbPolicy", "ROUND_ROBIN") == chosen, key
+        outliers = cluster["outlierDetection"]
+        assert (outliers["consecutiveGatewayFailure"], outliers["enforcingConsecutive5xx"]) == (3, 0), key
+        assert (outliers["interval"], outliers["baseEjectionTime"]) == ("30s", "30s"), key
+        assert outliers["maxEjectionPercent"] == defaults.MAX_EJECTION_PERCENT, key
         options = cluster["typedExtensionProtocolOptions"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
         assert options["commonHttpProtocolOptions"]["maxRequestsPerConnection"] == 10, key
     record(clusters=[f"{port} {version or 'all'}" for port, version in sorted(found)])
