@@ -10,7 +10,7 @@ RUN    := $(VENV)/bin/python
 
 # Options of `make up`: `make up LATENCY=60ms LOSS=0.1%` puts a distance between the regions.
 # `make up KEEP=1` leaves what was made when a step fails, to look at it.
-# `make up MESH=0` makes the regions alone, for `make rehearse DEPLOY=1`.
+# `make up MESH=0` makes the regions alone, for `make rehearse STACKS=prod DEPLOY=1`.
 UP_OPTIONS := $(if $(filter 0,$(MESH)),--no-mesh) $(if $(LATENCY),--latency $(LATENCY)) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
@@ -80,7 +80,7 @@ prove: venv ## Every claim by traffic in the running lab, then AWS rehearsed on 
 evidence: venv ## What `make prove` found, as one page for a browser: .lab/evidence/index.html
 	@$(RUN) -m tests.lab.page
 
-rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them instead, into a lab without a mesh; FULL=1: every kill
+rehearse: venv ## AWS without an account: the stand-in, faults, kills; STACKS="staging prod" previews them, DEPLOY=1 deploys them instead, into a lab without a mesh; FULL=1: all kills, of staging too
 	@$(RUN) -m lab rehearse $(foreach stack,$(STACKS),--stack $(stack)) $(if $(DEPLOY),--deploy) $(if $(FULL),--full)
 
 bench: venv ## Times and memory beside the documented istioctl steps, to .lab/bench.json; takes a running lab down; SCALE=1: many services and regions, in the running lab; SCALE=previews: without it; POLICIES=1: what the policy pack takes, without a lab; CHANGES=1: each change of a running mesh beside the way by hand, in the running lab

@@ -1,4 +1,4 @@
-"""The one difference between a stack's file and its rehearsal: lab/rehearsal.yaml, laid over it."""
+"""What a deployed rehearsal lays over a stack's file, lab/rehearsal.yaml, and no more."""
 
 from __future__ import annotations
 

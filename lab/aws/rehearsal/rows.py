@@ -37,7 +37,7 @@ class Differs(LabError):
 
 
 class Rows:
-    """The rows of one rehearsal. report: is told each as it is found. command: makes them again."""
+    """The rows of one rehearsal. report: is told each as it is found. command: the target that they are of."""
 
     def __init__(self, report: Callable[[str], None], command: str = COMMAND) -> None:
         self.found: list[Row] = []
