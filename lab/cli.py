@@ -287,15 +287,10 @@ def bench(
 @app.command()
 def rehearse(
     stacks: Annotated[
-        list[str] | None,
-        typer.Option("--stack", help="A stack of AWS: previewed, or with --deploy deployed."),
+        list[str] | None, typer.Option("--stack", help="A stack of AWS: previewed, or with --deploy deployed.")
     ] = None,
     full: Annotated[
-        bool,
-        typer.Option(
-            "--full",
-            help="Kill the engine at all points, of staging in AWS too, or in Helm.",
-        ),
+        bool, typer.Option("--full", help="Kill the engine at all points, of staging in AWS too, or in Helm.")
     ] = False,
     deploy: Annotated[
         bool, typer.Option("--deploy", help="Deploy those stacks into the running lab's regions.")
