@@ -53,14 +53,14 @@ class Tools:
         return (self.folder / f"{name}.log").read_text().splitlines()
 
 
-def sync(*proxies: str, state: str = "SYNCED") -> str:
+def sync(*proxies: str, state: str = "SYNCED", sent: str = "") -> str:
     kind = "type.googleapis.com/envoy.config.listener.v3.Listener"
     return json.dumps(
         {
             "resources": [
                 {
                     "node": {"id": proxy, "metadata": {"ISTIO_VERSION": "1.31.0"}},
-                    "genericXdsConfigs": [{"typeUrl": kind, "configStatus": state}],
+                    "genericXdsConfigs": [{"typeUrl": kind, "configStatus": state, "lastUpdated": sent}],
                 }
                 for proxy in proxies
             ]
@@ -270,6 +270,34 @@ def test_one_that_is_stale_once_is_asked_again(tmp_path: Path, tools: Tools) -> 
     snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
     assert found(snapshot) == [f"proxy-stale {name}" for name in NAMES for _ in PROXIES]
     assert time.monotonic() - begun > 1
+
+
+def test_every_istiod_says_what_it_knows_in_a_document_of_its_own(tmp_path: Path, tools: Tools) -> None:
+    """As where istiod has several pods, or one is being replaced."""
+    web, *others = PROXIES
+    former, latter = "2027-03-01T11:59:00Z", "2027-03-01T12:00:00Z"
+    moved = sync(web, state="STALE", sent=former), sync(web, *others, sent=latter)
+    for first, second in (moved, moved[::-1]):
+        tools.says("istioctl", {**WELL, "proxy-status": (f"{first}\n{second}\n", "", 0)})
+        snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
+        assert examine(snapshot) == []
+        said = snapshot.sync["use1"]
+        assert not isinstance(said, Unseen)
+        assert list(said[web].sent.values()) == [latter], "the istiod that the proxy hangs on now"
+        assert set(said) == set(PROXIES)
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "finding"),
+    [("proxy-status", "istioctl proxy-status", "sync-unseen"), ("analyze", "istioctl analyze", "analysis-unseen")],
+)
+def test_what_cannot_be_read_ends_no_look(word: str, name: str, finding: str, tmp_path: Path, tools: Tools) -> None:
+    """Another istioctl prints other things."""
+    tools.says("istioctl", {**WELL, word: ('{"resources": [{"node": []}]}', "", 0)})
+    snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
+    assert found(snapshot) == [f"{finding} use1", f"{finding} usw2"]
+    (first, _) = examine(snapshot)
+    assert f"what `{name}` printed could not be read (" in first.cause
 
 
 def test_what_is_being_pushed_is_not_stale() -> None:

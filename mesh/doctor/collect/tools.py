@@ -4,14 +4,16 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from components.naming import PROXY_CONTAINER
 from mesh.doctor.collect.doors import EAST_WEST_PORT
 from mesh.doctor.collect.within import listed, mapping
 from mesh.doctor.facts import Message, Sync, Unseen, Way
+
+T = TypeVar("T")
 
 PUSH = 1.0
 """Seconds that a proxy may take to take what it is told."""
@@ -60,9 +62,10 @@ class Tools:
         done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
             return done
-        if done.returncode != 0:
-            return _failed(done, "istioctl analyze")
-        return tuple(message for message in messages(done.stdout) if not _TWICE.search(message.text))
+        found = _read(done, "istioctl analyze", messages)
+        if isinstance(found, Unseen):
+            return found
+        return tuple(message for message in found if not _TWICE.search(message.text))
 
     def _analyzers(self) -> list[str] | Unseen:
         """All that this istioctl has, but for those that read Secrets: nobody has to hold that right for a look.
@@ -88,7 +91,7 @@ class Tools:
         done = self._run(["istioctl", "--context", self.contexts[cluster], "proxy-status", "-o", "json"])
         if isinstance(done, Unseen):
             return done
-        return synced(done.stdout) if done.returncode == 0 else _failed(done, "istioctl proxy-status")
+        return _read(done, "istioctl proxy-status", synced)
 
     def remotes(self, cluster: str) -> Mapping[str, str] | Unseen:
         """What the istiods of a cluster say of those that they read: their states, the worst of all istiods."""
@@ -96,7 +99,7 @@ class Tools:
         done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
         if isinstance(done, Unseen):
             return done
-        return states(done.stdout) if done.returncode == 0 else _failed(done, "istioctl internal-debug")
+        return _read(done, "istioctl internal-debug", states)
 
     def request(self, cluster: str, namespace: str, pod: str, address: str) -> Way | Unseen:
         """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has.
@@ -128,6 +131,17 @@ class Tools:
             # Without a right to watch, istioctl waits for ever.
             cure = "Raise `--deadline`; see whether it has the rights of docs/doctor.md"
             return Unseen(f"`{name}` did not end in time", cure)
+
+
+def _read(done: "subprocess.CompletedProcess[str]", name: str, reader: Callable[[str], T]) -> T | Unseen:
+    """What was printed, as `reader` takes it. One istioctl may print what another does not: that ends no look."""
+    if done.returncode != 0:
+        return _failed(done, name)
+    try:
+        return reader(done.stdout)
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        cure = "Take the istioctl of the stack's Istio version; run it by hand to see what it prints"
+        return Unseen(f"what `{name}` printed could not be read ({type(problem).__name__}: {problem})", cure)
 
 
 def _failed(done: "subprocess.CompletedProcess[str]", name: str) -> Unseen:
@@ -175,13 +189,13 @@ def messages(text: str) -> tuple[Message, ...]:
 
 
 def synced(text: str) -> dict[str, Sync]:
-    """Each proxy (`pod.namespace`) with its states, from what `istioctl proxy-status -o json` printed."""
-    start = text.find("{")
-    if start < 0:
-        return {}
-    answer: dict[str, Any] = json.loads(text[start:])
+    """Each proxy (`pod.namespace`) with its states, from what `istioctl proxy-status -o json` printed.
+
+    Each istiod's answer is a document of its own, one after another (istioctl/pkg/writer/pilot/status.go). A proxy that
+    has gone from one istiod to another may be in both: what it was sent last counts.
+    """
     found: dict[str, Sync] = {}
-    for entry in listed(answer, "resources"):
+    for entry in (entry for answer in _documents(text) for entry in listed(answer, "resources")):
         metadata = mapping(entry, "node", "metadata")
         configs = {
             _SYNC_KINDS[kind]: config
@@ -190,16 +204,31 @@ def synced(text: str) -> dict[str, Sync]:
         }
         states = {kind: config.get("configStatus", "UNKNOWN") for kind, config in configs.items()}
         sent = {kind: config.get("lastUpdated", "") for kind, config in configs.items()}
-        found[entry["node"]["id"]] = Sync(metadata.get("ISTIO_VERSION", ""), states, sent)
+        sync = Sync(metadata.get("ISTIO_VERSION", ""), states, sent)
+        before = found.get(entry["node"]["id"])
+        if before is None or _last(before) <= _last(sync):
+            found[entry["node"]["id"]] = sync
     return found
+
+
+def _last(sync: Sync) -> str:
+    return max(sync.sent.values(), default="")
+
+
+def _documents(text: str) -> Iterator[dict[str, Any]]:
+    """The objects that were printed, whatever sentences for people stand between them."""
+    decoder = json.JSONDecoder()
+    start = text.find("{")
+    while start >= 0:
+        document, end = decoder.raw_decode(text, start)
+        yield document
+        start = text.find("{", end)
 
 
 def states(text: str) -> dict[str, str]:
     """The state of each remote cluster, from what `internal-debug --all clusterz` printed: a list by istiod."""
-    start = text.find("{")
-    answers: dict[str, list[dict[str, Any]]] = json.loads(text[start:]) if start >= 0 else {}
     found: dict[str, str] = {}
-    for entry in (entry for answer in answers.values() for entry in answer):
+    for entry in (entry for document in _documents(text) for answer in document.values() for entry in answer):
         # Its own cluster has no secret. Of several istiods the one that is behind counts.
         if entry.get("secretName") and found.get(entry["id"], SYNCED) == SYNCED:
             found[entry["id"]] = entry.get("syncStatus", "unknown")
