@@ -76,7 +76,8 @@ def forget_clusters(paths: Paths) -> None:
     With its state left, the next `pulumi up` would take the resources of the old clusters for those of the new ones.
     """
     remove_directories(recorded_directories(paths))
-    shutil.rmtree(paths.regions, ignore_errors=True)
+    for folder in (paths.regions, paths.temporary):
+        shutil.rmtree(folder, ignore_errors=True)
     for path in (*paths.lab.glob("kubeconfig-*"), paths.environment, paths.ingress_authority, paths.directories):
         path.unlink(missing_ok=True)
     stack.forget(paths)

@@ -68,9 +68,13 @@ def write(paths: Paths, topology: Topology) -> None:
 
 
 def process_environment(paths: Paths, topology: Topology, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a command that the lab runs: what a person has after sourcing `.lab/env`."""
+    """The environment of a command that the lab runs: what a person has after sourcing `.lab/env`, and a folder for
+    temporary files that goes with the lab. A person's shell outlives it.
+    """
     inherited = dict(os.environ if base is None else base)
     inherited.update(variables(paths, topology))
+    paths.temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    inherited["TMPDIR"] = str(paths.temporary)
     direct = unproxied(topology)
     for name in NO_PROXY:
         before = inherited.get(name, "")

@@ -76,6 +76,13 @@ class Paths:
         return self.lab / "pulumi-home"
 
     @property
+    def temporary(self) -> Path:
+        """Temporary files of what the lab runs. Pulumi's Kubernetes plugin leaves every kubeconfig that it is given in
+        such a folder: this one goes with the clusters.
+        """
+        return self.lab / "tmp"
+
+    @property
     def environment(self) -> Path:
         """The file that a person sources."""
         return self.lab / "env"

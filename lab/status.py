@@ -192,7 +192,8 @@ def _mesh_certificates(api: KubeApi) -> list[Certificate]:
 
 def _remotes(runtime: RegionRuntime, paths: Paths, status: RegionStatus) -> None:
     istioctl = str(runtime.toolset.path("istioctl"))
-    command = (istioctl, "remote-clusters", f"--kubeconfig={runtime.paths.kubeconfig}")
+    # Without the option its log stands among the lines of the table.
+    command = (istioctl, "--log_target=stderr", "remote-clusters", f"--kubeconfig={runtime.paths.kubeconfig}")
     variables = environment.process_environment(paths, runtime.topology)
     try:
         result = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=20, check=False)

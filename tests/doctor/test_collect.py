@@ -277,8 +277,9 @@ def test_every_istiod_says_what_it_knows_in_a_document_of_its_own(tmp_path: Path
     web, *others = PROXIES
     former, latter = "2027-03-01T11:59:00Z", "2027-03-01T12:00:00Z"
     moved = sync(web, state="STALE", sent=former), sync(web, *others, sent=latter)
+    line = '2027-03-01T12:00:00Z\twarn\tgrpc\tnot connected to {Addr: "127.0.0.1:1"}'
     for first, second in (moved, moved[::-1]):
-        tools.says("istioctl", {**WELL, "proxy-status": (f"{first}\n{second}\n", "", 0)})
+        tools.says("istioctl", {**WELL, "proxy-status": (f"{line}\n{first}\n{line}\n{second}\n{line}\n", "", 0)})
         snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
         assert examine(snapshot) == []
         said = snapshot.sync["use1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,19 @@ import yaml
 
 from lab.paths import Paths
 from lab.waiting import wait_for
-from tests.lab.support.doctor import Doctor, Said
+from tests.lab.support.doctor import Doctor, Said, scaled
 from tests.lab.support.engine import Engine
 from tests.lab.support.faults import Expected, Fault, Lab, differing
 from tests.lab.support.faults.drift import DRIFT
 from tests.lab.support.faults.table import LONG, QUICK, STRICT, TRAFFIC
+from tests.lab.support.pods import running
 from tests.lab.support.site import SYSTEM, Site
 
 IN_TIME = 5.0  # seconds that the doctor may take for both regions
 FOUND = 180.0  # seconds until a fault shows, of which istiod takes 30 to give a cluster up
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 ACCOUNT = "proof-doctor"
+ISTIOD = "istiod-1-31"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,20 @@ def test_a_healthy_mesh_has_no_finding(doctor: Doctor, lab: Lab, record: Callabl
     best, whole = min(said.seconds for said in runs), min(said.whole for said in runs)
     record(seconds=sorted(said.seconds for said in runs), with_start=sorted(round(said.whole, 1) for said in runs))
     assert best < IN_TIME, f"{best} s of {whole:.1f} s with the interpreter's start"
+
+
+@pytest.mark.proof("L1", "two istiods in each region, as production has them, are no finding")
+def test_several_istiods_are_no_finding(doctor: Doctor, lab: Lab, record: Callable[..., None]) -> None:
+    with ExitStack() as stack:
+        for site in lab.sites.values():
+            stack.enter_context(scaled(site.kubectl, SYSTEM, ISTIOD, replicas=2))
+        for site in lab.sites.values():
+            site.kubectl.rolled_out(SYSTEM, f"deployment/{ISTIOD}")
+        said = doctor.healthy("two istiods in each region without a finding")
+        pods = {name: len(running(site.kubectl, SYSTEM, "-l", "app=istiod")) for name, site in lab.sites.items()}
+    assert set(pods.values()) == {2}, pods
+    record(istiods=pods, seconds=said.seconds)
+    doctor.healthy("one istiod in each region again")
 
 
 def _found(doctor: Doctor, fault: Fault) -> Said:

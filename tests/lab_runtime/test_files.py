@@ -99,6 +99,8 @@ def test_the_environment_is_what_a_shell_has_after_sourcing_it(tmp_path: Path) -
     assert shell["PATH"].split(":")[0] == str(paths.bin)
     assert shell["NO_PROXY"] == shell["no_proxy"] == "198.18.0.0/24,198.18.11.0/24,198.18.12.0/24"
     own = environment.process_environment(paths, TOPOLOGY, {"PATH": os.environ["PATH"]})
+    assert own.pop("TMPDIR") == str(paths.temporary), "a shell outlives the lab, and would be left without a folder"
+    assert paths.temporary.stat().st_mode & 0o777 == 0o700
     assert {name: shell[name] for name in own} == own
 
 

@@ -95,7 +95,8 @@ class Engine:
         """What rows call it."""
         self.targets: Sequence[str] = ()
         """URNs of what previews and `up` are about; everything where it is empty."""
-        (folder / "state").mkdir(parents=True, exist_ok=True)
+        for name in ("state", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
         path = [*map(str, bins), os.environ.get("PATH", os.defpath)]
         self.environment = {
             **os.environ,
@@ -106,6 +107,7 @@ class Engine:
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DEBUG_COMMANDS": "true",
+            "TMPDIR": str(folder / "tmp"),
             "NO_PROXY": "127.0.0.1,198.18.0.0/15",
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": KEY,

@@ -29,6 +29,8 @@ OF_SECRETS = ("gateway.SecretAnalyzer", "meshnetworks.MeshNetworksAnalyzer")
 _TWICE = re.compile(r"\[(\S+) \1\]")
 """Two of one kind and name, in a list of those that are in each other's way: one object, seen twice."""
 
+_OBJECT = re.compile(r"^\{", re.MULTILINE)
+
 _FORBIDDEN = "forbidden"
 _SYNC_KINDS = {
     "Cluster": "clusters",
@@ -59,10 +61,11 @@ class Tools:
         # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster
         # beside itself differs in nothing but that each object is there twice.
         words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
-        done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
+        name = "istioctl analyze"
+        done = self._run(name, *self._istioctl(cluster), *words)
         if isinstance(done, Unseen):
             return done
-        found = _read(done, "istioctl analyze", messages)
+        found = _read(done, name, messages)
         if isinstance(found, Unseen):
             return found
         return tuple(message for message in found if not _TWICE.search(message.text))
@@ -72,11 +75,12 @@ class Tools:
 
         What they judge is seen otherwise: the gateways' certificates by handshakes, remote secrets by what istiods say.
         """
-        done = self._run(["istioctl", "analyze", "--list-analyzers"])
+        name = "istioctl analyze --list-analyzers"
+        done = self._run(name, *name.split())
         if isinstance(done, Unseen):
             return done
         names = [line[2:].rstrip(":") for line in done.stdout.splitlines() if line.startswith("* ")]
-        return [name for name in names if name not in OF_SECRETS] or _failed(done, "istioctl analyze --list-analyzers")
+        return [name for name in names if name not in OF_SECRETS] or _failed(done, name)
 
     def sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
         """What the istiods of a cluster say of their proxies. Stale is what is so twice: a push takes a moment."""
@@ -88,18 +92,15 @@ class Tools:
         return first if isinstance(second, Unseen) else still(first, second)
 
     def _sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
-        done = self._run(["istioctl", "--context", self.contexts[cluster], "proxy-status", "-o", "json"])
-        if isinstance(done, Unseen):
-            return done
-        return _read(done, "istioctl proxy-status", synced)
+        name = "istioctl proxy-status"
+        done = self._run(name, *self._istioctl(cluster), "proxy-status", "-o", "json")
+        return done if isinstance(done, Unseen) else _read(done, name, synced)
 
     def remotes(self, cluster: str) -> Mapping[str, str] | Unseen:
         """What the istiods of a cluster say of those that they read: their states, the worst of all istiods."""
-        words = ["experimental", "internal-debug", "--all", "clusterz"]
-        done = self._run(["istioctl", "--context", self.contexts[cluster], *words])
-        if isinstance(done, Unseen):
-            return done
-        return _read(done, "istioctl internal-debug", states)
+        name = "istioctl internal-debug"
+        done = self._run(name, *self._istioctl(cluster), "experimental", "internal-debug", "--all", "clusterz")
+        return done if isinstance(done, Unseen) else _read(done, name, states)
 
     def request(self, cluster: str, namespace: str, pod: str, address: str) -> Way | Unseen:
         """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has.
@@ -110,16 +111,20 @@ class Tools:
         there = f"{address}:{EAST_WEST_PORT}"
         wait = ["pilot-agent", "wait", "--url", f"http://{there}", "--timeoutSeconds", "1"]
         words = ["exec", "-n", namespace, pod, "-c", PROXY_CONTAINER, "--", *wait, "--requestTimeoutMillis", "900"]
-        done = self._run(["kubectl", "--context", self.contexts[cluster], *words, "--periodMillis", "300"])
+        name = "kubectl exec"
+        done = self._run(name, "kubectl", "--context", self.contexts[cluster], *words, "--periodMillis", "300")
         if isinstance(done, Unseen):
             return done
         if "Last error:" in done.stderr:
             error = last_error(done.stderr)
             return Way(there, "" if error.endswith(_TURNED_AWAY) else error)
-        return _failed(done, "kubectl exec")
+        return _failed(done, name)
 
-    def _run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str] | Unseen":
-        name = " ".join(word for word in command[:4] if not word.startswith("-"))
+    def _istioctl(self, cluster: str) -> tuple[str, ...]:
+        # It logs among what it prints (istioctl/pkg/root): that a way into a pod was closed, say, after the last line.
+        return ("istioctl", "--log_target", "stderr", "--context", self.contexts[cluster])
+
+    def _run(self, name: str, *command: str) -> "subprocess.CompletedProcess[str] | Unseen":
         left = self.deadline - time.monotonic()
         try:
             return subprocess.run(
@@ -216,13 +221,11 @@ def _last(sync: Sync) -> str:
 
 
 def _documents(text: str) -> Iterator[dict[str, Any]]:
-    """The objects that were printed, whatever sentences for people stand between them."""
-    decoder = json.JSONDecoder()
-    start = text.find("{")
-    while start >= 0:
-        document, end = decoder.raw_decode(text, start)
+    """The objects that were printed, whatever lines for people stand between them."""
+    decoder, end = json.JSONDecoder(), 0
+    while (start := _OBJECT.search(text, end)) is not None:
+        document, end = decoder.raw_decode(text, start.start())
         yield document
-        start = text.find("{", end)
 
 
 def states(text: str) -> dict[str, str]:

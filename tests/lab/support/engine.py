@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from lab.paths import Paths
 from tests.lab.support.commands import CommandFailed, Result, run
 
 NAMESPACE = "istio-mesh"
@@ -53,7 +54,9 @@ class Engine:
 
     def __init__(self, root: Path, env: Mapping[str, str], scratch: Path, stack: str = "local") -> None:
         self.root = root
-        self.env = {**env, "PULUMI_DEBUG_COMMANDS": "true"}
+        temporary = Paths(root).temporary
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        self.env = {**env, "PULUMI_DEBUG_COMMANDS": "true", "TMPDIR": str(temporary)}
         self.scratch = scratch
         self.stack = stack
         self.committed = root / f"Pulumi.{stack}.yaml"

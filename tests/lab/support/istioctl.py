@@ -36,7 +36,9 @@ class Istioctl:
         self.env = env
 
     def text(self, *args: str) -> str:
-        return run(["istioctl", "--context", self.region, *args], env=self.env, timeout=TIMEOUT).out
+        # What it logs would stand among what it prints: that a way into a pod was closed, say.
+        command = ["istioctl", "--log_target", "stderr", "--context", self.region, *args]
+        return run(command, env=self.env, timeout=TIMEOUT).out
 
     def certificate(self, namespace: str, workload: str) -> WorkloadCertificate:
         """The certificate chain and roots that the proxy of ``workload`` (``deploy/client``) uses now."""
