@@ -48,6 +48,7 @@ class Cluster:
     :ivar forbidden: parts of paths that are answered 403.
     :ivar mute: parts of paths that are answered only after `silence` seconds.
     :ivar routes: its VirtualServices in the namespace `exam`.
+    :ivar istiods: names of its istiods.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Cluster:
     silence: float = 4.0
     log: str = ""
     routes: tuple[str, ...] = ("web",)
+    istiods: tuple[str, ...] = ("istiod-1-31-a",)
 
     def answer(self, path: str) -> str | None:
         """The body at a path; None where there is nothing."""
@@ -88,7 +90,7 @@ class Cluster:
 
     def _pods(self) -> list[Object]:
         return [
-            pod("istio-system", "istiod-1-31-a", CONTROL_PLANE, "discovery"),
+            *(pod("istio-system", name, CONTROL_PLANE, "discovery") for name in self.istiods),
             pod("istio-system", "istio-eastwestgateway-a", {"app": "istio-eastwestgateway"}, "istio-proxy"),
             pod("istio-ingress", "istio-ingress-a", {"app": "istio-ingress"}, "istio-proxy"),
             pod("exam", "web-1", {"app": "web"}, "app", "istio-proxy"),

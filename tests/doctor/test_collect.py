@@ -211,6 +211,18 @@ def test_an_istiod_that_hangs_costs_its_time_out_once(tmp_path: Path, tools: Too
     assert time.monotonic() - begun < 4.5, "two looks more would have taken their time-outs too"
 
 
+def test_one_of_two_istiods_that_hangs_keeps_nobody(tmp_path: Path, tools: Tools) -> None:
+    """istioctl would ask it too, and wait for as long as it may."""
+    two = ("istiod-1-31-a", "istiod-1-31-b")
+    use1 = cluster("use1", mute=frozenset({"istiod-1-31-b:15014/"}), istiods=two)
+    snapshot = looked(tmp_path, use1, cluster("usw2", istiods=two))
+    assert found(snapshot) == ["istiod-silent use1", "sync-unseen use1"]
+    unseen = examine(snapshot)[1]
+    assert unseen.cause.endswith("istioctl asks every istiod, and istiod-1-31-b does not answer")
+    assert unseen.cure == "Mend that one first"
+    assert not any("use1" in line and "proxy-status" in line for line in tools.asked("istioctl"))
+
+
 def test_a_clock_that_is_ahead_is_told_by_what_its_pods_answer(tmp_path: Path, tools: Tools) -> None:
     snapshot = looked(tmp_path, cluster("use1"), cluster("usw2", skew=90))
     skewed = [finding for finding in examine(snapshot) if finding.id == "clock-skew"]

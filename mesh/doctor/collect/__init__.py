@@ -175,10 +175,13 @@ class _Rest:
         return said if isinstance(said, Unseen) else self.there[name].own(said)
 
     def _of_istiod(self, name: str, question: Callable[[str], T | Unseen]) -> T | Unseen:
-        """One that hangs would keep istioctl until its end."""
-        if self.there[name].serving:
-            return question(name)
-        return Unseen("no istiod answers", "Mend istiod first")
+        """One that hangs would keep istioctl, which asks all of them, until its end."""
+        asked = self.there[name]
+        if not asked.serving:
+            return Unseen("no istiod answers", "Mend istiod first")
+        if silent := asked.silent_istiods:
+            return Unseen(f"istioctl asks every istiod, and {silent[0]} does not answer", "Mend that one first")
+        return question(name)
 
     def _east_west(self, name: str) -> tuple[str, str, str] | None:
         """Namespace, a pod and the address of a region's gateway between networks, where it has all of them."""

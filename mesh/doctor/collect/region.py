@@ -98,6 +98,13 @@ class Asked:
         self.looked.wait()
         return any(self._answers(objects.key_of(pod)) for pod in self._istiods())
 
+    @property
+    def silent_istiods(self) -> list[str]:
+        """Pods of istiod that run and gave no answer at the first look, which is waited for."""
+        self.looked.wait()
+        there = [pod for pod in self._istiods() if pod["status"]["phase"] == "Running"]
+        return [pod["metadata"]["name"] for pod in there if not self._answers(objects.key_of(pod))]
+
     def logs(self) -> None:
         """Asks for the lines of istiods' logs in which another cluster refuses them."""
         for pod in self._istiods():

@@ -135,8 +135,9 @@ def scaled(kubectl: Kubectl, namespace: str, deployment: str, replicas: int = 0)
 
 @contextmanager
 def stopped(kubectl: Kubectl, namespace: str, selector: str, program: str) -> Generator[None]:
-    """The program of a pod halted, as one that hangs: it keeps its connections and answers nothing."""
-    (pod,) = kubectl.items("pod", "-n", namespace, "-l", selector)
+    """The program of a pod, the first one found, halted, as one that hangs: it keeps its connections and answers
+    nothing."""
+    pod, *_ = kubectl.items("pod", "-n", namespace, "-l", selector)
     processes = _processes(pod["metadata"]["name"], program)
     assert processes, f"{program} of {pod['metadata']['name']} is no process of this machine"
     try:
