@@ -395,3 +395,8 @@ def test_a_remote_cluster_needs_no_istiod_and_no_objects_of_its_own() -> None:
     assert lines(remote(lambda snapshot: snapshot)) == []
     (line,) = lines(remote(istiod_measured(remotes={})))
     assert line.startswith("fault remote-missing use1 usw2: ")
+    # In place of istiod's Service it has one of that name, with the ports of the way to the primary's.
+    way = analysed(replace(DIFFERS, origin="Service istio-system/istiod-1-31"))
+    assert lines(remote(way)) == []
+    (line,) = lines(way)
+    assert line.startswith("warning analysis-ist0170 use1 Service istio-system/istiod-1-31: ")

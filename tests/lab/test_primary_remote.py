@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from lab.paths import Paths
 from lab.waiting import wait_for
 from tests.lab.support import lifecycle
 from tests.lab.support.certificates import fingerprint, parse_bundle
+from tests.lab.support.doctor import Doctor, stopped
 from tests.lab.support.engine import Changes, Engine
 from tests.lab.support.pods import proxied, proxy_of, running
 from tests.lab.support.site import EXAM, INGRESS, PUBLIC, SYSTEM, WEB, Site, url_of
@@ -38,6 +40,7 @@ ISTIO_GROUPS = (
     "extensions.istio.io",
 )
 REQUESTS = 200
+FOUND = 60.0  # seconds until the doctor sees it
 
 pytestmark = [pytest.mark.full, pytest.mark.disruptive]
 
@@ -189,6 +192,23 @@ def test_the_remote_regions_proxies_are_the_primarys(shared: Shared, record: Cal
         assert fingerprint(certificate.chain[1]) == fingerprint(signer), f"{workload} has another signer"
         assert certificate.leaf.issuer == signer.subject
     record(proxies=len(proxies), istiod=sorted(istiods), way=sorted(addresses))
+
+
+@pytest.mark.proof(
+    "L1", "with one control plane for two regions: a healthy mesh has no finding, an istiod that hangs is told"
+)
+def test_the_doctor_knows_one_control_plane(
+    shared: Shared, paths: Paths, env: Mapping[str, str], tmp_path: Path, record: Callable[..., None]
+) -> None:
+    doctor = Doctor(paths.root, env, shared.engine.outputs(), tmp_path)
+    healthy = doctor.healthy("two regions with one control plane without a finding")
+    with stopped(shared.primary.kubectl, SYSTEM, "app=istiod", "pilot-discovery"):
+        hanging = wait_for(
+            lambda: said if (said := doctor.ask()).findings else None, deadline=FOUND, what="an istiod that hangs"
+        )
+    assert hanging.pairs == {("istiod-silent", shared.primary.name)}, str(hanging)
+    doctor.healthy("the same after it")
+    record(seconds=healthy.seconds, hanging_s=hanging.seconds)
 
 
 @pytest.mark.proof("C4", "traffic both ways with the tenant's identities, by rules that are in the primary alone")

@@ -143,6 +143,19 @@ class Engine:
             raise RunFailed(" ".join(words[:2]), process.returncode, fault)
         return said
 
+    def beside(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """A run of another program, from where the engine is started and with what it finds there."""
+        return subprocess.run(
+            [*self._prefix, *words],
+            cwd=self.program,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+
     def _start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*self._prefix, "pulumi", "--non-interactive", *words],

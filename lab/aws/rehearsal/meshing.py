@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lab.aws.rehearsal import acts, clusters
 from lab.aws.rehearsal.acts import Stage
-from lab.aws.rehearsal.recovery import Pending, recover
+from lab.aws.rehearsal.recovery import Pending, mend
 from lab.aws.rehearsal.rows import equal
 from lab.region import RegionRuntime
 
@@ -63,7 +63,7 @@ def kills(stage: Stage, runtimes: Sequence[RegionRuntime], before: Mapping[str, 
                 stage.engine.up()
             acts.killed(stage, point.verb, _is_at(point, runtimes[-1]))
             begun = time.monotonic()
-            found = recover(stage.engine, stage.number)
+            found = mend(stage.engine, stage.number)
             figures.update(cut_off=len(found), releases=_forget(runtimes, found))
             stage.engine.refresh()
             if point.verb == "up":

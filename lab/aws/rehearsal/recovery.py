@@ -91,12 +91,21 @@ def mended(deployment: Mapping[str, Any], found: Sequence[Pending]) -> dict[str,
     return {**deployment, "resources": resources, "pending_operations": pending_operations}
 
 
-def recover(engine: Engine, account: str) -> list[Pending]:
-    """Bring the state of a stack whose engine was killed to what is in the account; what was cut off."""
+def mend(engine: Engine, account: str) -> list[Pending]:
+    """Take what was cut off into the state of a stack whose engine was killed, or strike it off; what that was. What
+    became of it, a refresh finds.
+    """
     engine.unlock()
     deployment = engine.deployment()
     found = pending(deployment, in_account(account))
     if found:
         engine.replace(mended(deployment, found))
+    return found
+
+
+def recover(engine: Engine, account: str) -> list[Pending]:
+    """Bring the state of a stack whose engine was killed to what is in the account; what was cut off."""
+    found = mend(engine, account)
+    if found:
         engine.refresh()
     return found

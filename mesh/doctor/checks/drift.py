@@ -209,7 +209,8 @@ def _by_design(snapshot: Snapshot, region: str, message: Message) -> bool:
     IST0112: a route of the stack names no port, and then leads to the one that was called: for sidecars Istio does so.
     IST0133: it makes EnvoyFilters for what Istio has no word for, and its proofs cover them.
     IST0173: subsets of a service that runs in other regions alone select no pod here.
-    IST0170: a name for a service elsewhere has its declared ports only, and each region's gateways are its own.
+    IST0170: a name for a service elsewhere has its declared ports only, each region's gateways are its own, and where
+    another region's istiod is used, its Service has the ports of the way there.
     """
     _, _, name = message.origin.partition(" ")
     service = name.partition(".")[0] if message.code == "IST0133" else name
@@ -219,6 +220,8 @@ def _by_design(snapshot: Snapshot, region: str, message: Message) -> bool:
         return name in own and region not in snapshot.stack.services[name].clusters
     if message.code == _BETWEEN:
         own |= {f"{gate.namespace}/{gate.name}" for region in snapshot.answering.values() for gate in region.gateways}
+        remotes = [name for name, cluster in snapshot.stack.clusters.items() if cluster.primary is not None]
+        own |= {f"istio-system/istiod-{snapshot.revision(name)}" for name in remotes}
     return service in own and message.code in ("IST0112", "IST0133", _BETWEEN)
 
 
