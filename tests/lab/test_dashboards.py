@@ -12,6 +12,7 @@ from components.observability.alerts import ALERTS
 from components.observability.dashboards import DASHBOARDS
 from components.observability.metrics import CLUSTER, METRICS
 from lab.waiting import wait_for
+from tests.lab.support.pods import end_gateways
 from tests.lab.support.site import EXAM, SERVICE_URL, SYSTEM, UNDECLARED, WEB, Site, url_of
 from tests.lab.support.traffic import loaded
 from tests.lab.support.watch import watched
@@ -102,14 +103,6 @@ def _changed(sites: Mapping[str, Site]) -> Generator[None]:
             site.kubectl.run("delete", "service", "-n", UNDECLARED, CHANGING, "--ignore-not-found")
 
 
-def _end_proxies(site: Site) -> None:
-    """At once, whoever they still serve: a pod that drains is one, and kubelet shortens no grace that has begun."""
-    for pod in site.kubectl.items("pod", "-n", SYSTEM, "-l", "istio=eastwestgateway"):
-        words = ("pilot-agent", "request", "POST", "quitquitquit")
-        # One that serves nobody may be gone by now.
-        site.kubectl.run("exec", "-n", SYSTEM, pod["metadata"]["name"], "--", *words, check=False)
-
-
 def _clusters(server: Server) -> set[str]:
     return {each["metric"][CLUSTER] for each in server.query("count by (mesh_cluster) (pilot_xds)")}
 
@@ -142,7 +135,7 @@ def test_a_gateway_without_pods_raises_its_alert(
     replicas = site.kubectl.json("get", GATEWAY, "-n", SYSTEM)["spec"]["replicas"]
     try:
         site.kubectl.run("scale", GATEWAY, "-n", SYSTEM, "--replicas=0")
-        _end_proxies(site)
+        end_gateways(site.kubectl, SYSTEM, "-l", "istio=eastwestgateway")
         wait_for(lambda: raised() == {site.name}, deadline=90, what=f"the alert of {site.name}, and of nobody else")
     finally:
         site.kubectl.run("scale", GATEWAY, "-n", SYSTEM, f"--replicas={replicas}")

@@ -21,7 +21,7 @@ from tests.lab.support import lifecycle
 from tests.lab.support.certificates import fingerprint, parse_bundle
 from tests.lab.support.doctor import Doctor, stopped
 from tests.lab.support.engine import Changes, Engine
-from tests.lab.support.pods import proxied, proxy_of, running
+from tests.lab.support.pods import end_gateways, proxied, proxy_of, running
 from tests.lab.support.site import EXAM, INGRESS, PUBLIC, SYSTEM, WEB, Site, url_of
 from tests.lab.support.stage import Stage
 from tests.lab.support.tls import knock
@@ -274,6 +274,8 @@ def _without(site: Site, deployment: str) -> Generator[None]:
     pods = ",".join(f"{key}={value}" for key, value in spec["selector"]["matchLabels"].items())
     site.kubectl.run("scale", "-n", SYSTEM, f"deployment/{deployment}", "--replicas=0")
     try:
+        # The remote region's proxies hang on istiod through the gateway, and it would serve them on.
+        end_gateways(site.kubectl, SYSTEM, "-l", pods)
         wait_for(
             lambda: not site.kubectl.items("pod", "-n", SYSTEM, "-l", pods),
             deadline=90,

@@ -37,3 +37,16 @@ def proxy_of(pod: Mapping[str, Any]) -> dict[str, Any]:
     """The container of its one proxy."""
     (proxy,) = [container for container in containers(pod) if container["name"] == PROXY]
     return proxy
+
+
+def end_gateways(kubectl: Kubectl, namespace: str, *words: str) -> None:
+    """Ends the Envoys of gateways that are to go, at once, whoever they still serve: a pod that drains is one, and
+    kubelet shortens no grace that has begun.
+
+    :param words: as in :func:`living`.
+    """
+    for pod in kubectl.items("pod", "-n", namespace, *words):
+        if proxied(pod):
+            quit_it = ("pilot-agent", "request", "POST", "quitquitquit")
+            # One that serves nobody may be gone by now.
+            kubectl.run("exec", "-n", namespace, pod["metadata"]["name"], "-c", PROXY, "--", *quit_it, check=False)
