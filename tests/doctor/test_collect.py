@@ -234,6 +234,10 @@ def test_refusals_in_istiods_log_are_read(tmp_path: Path, tools: Tools) -> None:
     line = 'error "Failed to watch" err="failed to list *v1.Node: Unauthorized"'
     snapshot = looked(tmp_path, cluster("use1", log=f"info fine\n{line}\n"), cluster("usw2"))
     assert found(snapshot) == ["remote-refused use1"]
+    # A watch that Istio leaves behind asks on with a token that nothing else uses.
+    left = "error watch error in cluster usw2: failed to list *v1.ConfigMap: Unauthorized"
+    snapshot = looked(tmp_path, cluster("use1", log=f"{left}\n"), cluster("usw2"))
+    assert found(snapshot) == []
 
 
 def test_what_istioctl_may_not_do_is_unseen_and_the_rest_is_examined(tmp_path: Path, tools: Tools) -> None:
