@@ -374,6 +374,28 @@ def test_drift(change: Change, expected: list[str]) -> None:
     assert lines(change) == expected
 
 
+FOLLOWING = (
+    Message("IST0101", "Error", "VirtualService exam/api", f'Referenced host not found: "{API}"', "default"),
+    Message("IST0101", "Error", "VirtualService istio-ingress/x.com", f'Referenced host not found: "{API}"', "default"),
+    Message("IST0101", "Error", "Sidecar exam/api.scope", 'Referenced selector not found: "app=api"', "default"),
+    Message("IST0127", "Warning", "AuthorizationPolicy exam/api", "No matching workloads: app=api", "default"),
+    Message("IST0173", "Error", "DestinationRule exam/api", "The Subset v1 does not select any pods", "default"),
+    Message("IST0174", "Warning", "DestinationRule exam/api", f"The host {API} matches no services", "default"),
+)
+
+
+@pytest.mark.parametrize("message", FOLLOWING, ids=lambda message: f"{message.code} {message.origin}")
+def test_what_follows_from_a_service_that_is_not_there_is_not_said_again(message: Message) -> None:
+    assert [line.split()[1] for line in lines(all_of(service(API, None), analysed(message)))] == ["service-missing"]
+    without_pods = service(API, replace(region("use1").services[API], ready=0))
+    assert [line.split()[1] for line in lines(all_of(without_pods, analysed(message)))] == ["service-endpoints"]
+    # Of one that is there it is something else, and so it is where another one's name is meant.
+    (line,) = lines(analysed(message))
+    assert line.split()[1] == f"analysis-{message.code.lower()}"
+    other = replace(message, origin="DestinationRule shop/api", text="app=api, app=api-gateway, my-" + API)
+    assert len(lines(all_of(service(API, None), analysed(other)))) == 2
+
+
 def test_a_remote_cluster_needs_no_istiod_and_no_objects_of_its_own() -> None:
     """Its control plane is its primary's, whose word on proxies holds for both."""
     clusters = outputs().model_dump(mode="json", by_alias=True)["clusters"]

@@ -25,7 +25,7 @@ from lab.aws.cloud.server import Account
 from lab.aws.cloud.tokens import ADMINISTRATOR, ISSUER, NOBODY, manifests, signed
 from lab.aws.command import credential
 from lab.aws.plugin.clients import Aws
-from lab.aws.rehearsal import overlay
+from lab.aws.rehearsal import doctor, overlay
 from lab.aws.rehearsal.account import AccountClient
 from lab.aws.rehearsal.acts import points
 from lab.aws.rehearsal.changes import day_two
@@ -559,3 +559,27 @@ def test_a_call_may_be_carried_out_although_it_is_answered_with_an_error(world: 
 
 def test_rules_lie_over_methods_that_moto_has() -> None:
     assert len(INSTALLED) > 30
+
+
+def test_the_doctor_has_to_find_what_a_rehearsal_leaves_out() -> None:
+    services = {
+        "exam/web": {},
+        "exam/api": {"versions": ["blue", "green"]},
+        "exam/archive": {"regions": ["usw2"]},
+        "exam/admin": {},
+        "exam/old": {"regions": ["use1"]},
+    }
+    stack = Stack("staging", {"istio-mesh:services": services})
+    deployed = {"web": ["use1", "usw2"], "api-blue": ["use1"], "archive": ["usw2"]}
+    assert set(doctor.missing(stack, deployed)) == {
+        ("analysis-ist0173", "use1", "DestinationRule exam/api"),
+        ("service-endpoints", "usw2", "exam/api"),
+        ("service-missing", "use1", "exam/admin"),
+        ("service-missing", "usw2", "exam/admin"),
+        ("service-missing", "use1", "exam/old"),
+    }
+    findings = [
+        {"id": "service-missing", "region": "use1", "subject": "exam/old", "cause": "c"},
+        {"id": "analysis-ist0170", "region": "use1", "subject": f"Service istio-ingress/istio-ingress{SUFFIX}"},
+    ]
+    assert doctor.Said(findings, 2.0).of_the_stack == {("service-missing", "use1", "exam/old")}

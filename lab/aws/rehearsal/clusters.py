@@ -87,6 +87,12 @@ class Traffic:
         )
         """From a region to a service that runs in another one alone."""
 
+    @property
+    def deployed(self) -> dict[str, list[str]]:
+        """Names of regions where each Deployment has pods."""
+        everywhere, last = [each.region.name for each in self._runtimes], self._runtimes[-1].region.name
+        return {self._IN_FIRST: [self._first.region.name], self._IN_LAST: [last], CALLER: everywhere}
+
     def deploy(self) -> None:
         """Put them into the regions, and wait until they serve."""
         for each in self._runtimes:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.aws.rehearsal.controller import SUFFIX
 from lab.aws.rehearsal.engine import Engine
+from lab.aws.rehearsal.stacks import Stack
 from lab.errors import LabError
 
 _PROVIDER = "pulumi:providers:kubernetes"
@@ -29,13 +31,39 @@ class Said:
     findings: Sequence[Mapping[str, str]]
     seconds: float
 
+    @property
+    def of_the_stack(self) -> set[tuple[str, str, str]]:
+        """Kind, region and subject of each, but for Services of the rehearsal's own."""
+        return {
+            (each["id"], each["region"], each["subject"])
+            for each in self.findings
+            if not each["subject"].endswith(SUFFIX)
+        }
 
-def ask(engine: Engine, clusters: Mapping[str, str]) -> Said:
-    """One run.
+
+def missing(stack: Stack, deployed: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
+    """What has to be found of the stack's services, of which a rehearsal deploys some.
 
     Args:
-        engine: Of the stack.
-        clusters: Name in EKS, which is the context in a provider's kubeconfig, by name of the cluster.
+        stack: The stack.
+        deployed: Deployments of the namespace `exam`, each with the clusters where it has pods.
+    """
+    everywhere = {cluster for clusters in deployed.values() for cluster in clusters}
+    for key, service in stack.part("services").items():
+        name = key.partition("/")[2]
+        versions = {f"{name}-{version}" for version in service.get("versions", ())} or {name}
+        found = versions & set(deployed)
+        for cluster in service.get("regions", sorted(everywhere)):
+            if not found:
+                yield "service-missing", cluster, key
+            elif not any(cluster in deployed[each] for each in found):
+                yield "service-endpoints", cluster, key
+            elif found != versions:
+                yield "analysis-ist0173", cluster, f"DestinationRule {key}"
+
+
+def ask(engine: Engine, stack: Stack) -> Said:
+    """One run.
 
     Raises:
         LabError: It did not come to a verdict.
@@ -51,9 +79,12 @@ def ask(engine: Engine, clusters: Mapping[str, str]) -> Said:
     files = [engine.folder / f"kubeconfig-{number}" for number in range(len(found))]
     for file, content in zip(files, found.values(), strict=True):
         file.write_text(content, encoding="utf-8")
-    contexts = [word for name, context in clusters.items() for word in ("--context", f"{name}={context}")]
+    # A provider's kubeconfig calls its one context as EKS calls the cluster.
+    names = {cluster: stack.clusters()[region] for cluster, region in stack.regions().items()}
+    contexts = [word for cluster, name in names.items() for word in ("--context", f"{cluster}={name}")]
     done = engine.beside(
-        *(sys.executable, "-m", "mesh", "doctor", "--outputs", str(outputs), "--json", *contexts),
+        # Names of load balancers resolve in the regions, and not where the engine runs.
+        *(sys.executable, "-m", "mesh", "doctor", "--outputs", str(outputs), "--no-handshakes", "--json", *contexts),
         KUBECONFIG=os.pathsep.join(map(str, files)),
     )
     if done.returncode not in (0, 1) or not done.stdout.startswith("{"):

@@ -142,6 +142,7 @@ def whole(rows: Rows, stack: Stack, paths: Paths, runtimes: Sequence[RegionRunti
         acted.tokens()
         acted.authorities()
         traffic = acted.traffic()
+        acted.examined(traffic)
         acted.gateway_rule(traffic)
         acted.routes(traffic)
         acted.api_rule()

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import BasicConstraints
 
 from lab.aws.plugin.clients import Aws
-from lab.aws.rehearsal import clusters
+from lab.aws.rehearsal import clusters, doctor
 from lab.aws.rehearsal.acts import DayTwo, Stage, edited
 from lab.aws.rehearsal.clusters import Traffic
 from lab.aws.rehearsal.controller import Controller
@@ -32,6 +32,8 @@ OPENS = 90.0
 """Seconds for a way that is open again to be used again: proxies try less and less often what failed."""
 
 CLOSES = 30.0
+
+SETTLES = 60.0
 
 FROM_ELSEWHERE = "Deploy from where `istio-mesh:aws.deployFrom` says"
 """A part of what is said where no way leads to an API server."""
@@ -97,6 +99,22 @@ class Whole:
                 equal(f"10 requests from {source.region.name} to {target.service}", statuses, [200] * 10)
                 row[f"{source.region.name}_to_{target.region.region.name}"] = len(statuses)
         return found
+
+    def examined(self, traffic: Traffic) -> None:
+        """What `python -m mesh doctor` says of it, from where the stack is deployed."""
+        title = f"{self.stack.name}: the doctor finds what is not deployed, and nothing else wrong in either region"
+        with self.rows.row("L1", title) as row:
+            expected = set(doctor.missing(self.stack, traffic.deployed))
+
+            def said() -> doctor.Said | None:
+                found = doctor.ask(self.stage.engine, self.stack)
+                row["differs"] = [" ".join(each) for each in sorted(found.of_the_stack ^ expected)]
+                return found if not row["differs"] else None
+
+            # Pods that have just started are not known to everybody yet.
+            found = wait_for(said, deadline=SETTLES, what="the doctor to find what is missing alone", interval=2)
+            del row["differs"]
+            row.update(findings=len(expected), seconds=found.seconds)
 
     def gateway_rule(self, traffic: Traffic) -> None:
         """A rule of the east-west gateway taken away, and put back."""

@@ -1,5 +1,6 @@
 """What the stack says and what is there: services, hosts, mutual TLS, rules that two parties made."""
 
+import re
 from collections.abc import Iterator
 
 from mesh.doctor.facts import Message, Region, Rule, Service, Snapshot, Unseen
@@ -149,6 +150,7 @@ def analysis(snapshot: Snapshot) -> Iterator[Finding]:
                 or region is None
                 or _by_design(snapshot, name, message)
                 or _said(region, message)
+                or _follows(snapshot, name, message)
                 or _of_another(snapshot, name, message)
             ):
                 continue
@@ -223,6 +225,36 @@ def _by_design(snapshot: Snapshot, region: str, message: Message) -> bool:
         remotes = [name for name, cluster in snapshot.stack.clusters.items() if cluster.primary is not None]
         own |= {f"istio-system/istiod-{snapshot.revision(name)}" for name in remotes}
     return service in own and message.code in ("IST0112", "IST0133", _BETWEEN)
+
+
+_OF_ABSENCE = ("IST0101", "IST0127", "IST0173", "IST0174")
+"""A host, a selector, a subset or a rule's host that nothing in sight answers to."""
+
+
+def _follows(snapshot: Snapshot, name: str, message: Message) -> bool:
+    """Whether it follows from a service of the stack that is not there, or has no pod: a finding of its own says so.
+
+    Until its first deployment every object that the stack made for a service is one that finds nothing.
+    """
+    if message.code not in _OF_ABSENCE:
+        return False
+    where = name if message.cluster == "default" else message.cluster
+    region = snapshot.answering.get(where)
+    return region is not None and any(
+        _is_of(key, service.host, message)
+        for key, service in snapshot.stack.services.items()
+        if where in service.clusters and ((found := region.services.get(service.host)) is None or found.ready == 0)
+    )
+
+
+def _is_of(key: str, host: str, message: Message) -> bool:
+    """Whether a service, by its host, its pods' label or its rule, is what the message did not find."""
+    namespace, _, service = key.partition("/")
+    _, _, origin = message.origin.partition(" ")
+    if message.code == "IST0173":
+        return origin == key
+    words = [host, *([f"app={service}"] if origin.startswith(f"{namespace}/") else [])]
+    return any(re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])", message.text) for word in words)
 
 
 def _said(region: Region, message: Message) -> bool:
