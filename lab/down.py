@@ -70,8 +70,9 @@ def remove_directories(directories: Sequence[str]) -> None:
 
 
 def forget_clusters(paths: Paths) -> None:
-    """Remove the files that describe clusters which are gone: their own, their kubeconfigs, and the local stack's
-    state; and the mount points that were made for them, which outlive a restart of the machine as the marker does not.
+    """Remove the files that describe clusters which are gone: their own, their kubeconfigs (those among the temporary
+    files too), and the local stack's state; and the mount points that were made for them, which outlive a restart of
+    the machine as the marker does not.
 
     With its state left, the next `pulumi up` would take the resources of the old clusters for those of the new ones.
     """

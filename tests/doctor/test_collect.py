@@ -218,7 +218,7 @@ def test_one_of_two_istiods_that_hangs_keeps_nobody(tmp_path: Path, tools: Tools
     snapshot = looked(tmp_path, use1, cluster("usw2", istiods=two))
     assert found(snapshot) == ["istiod-silent use1", "sync-unseen use1"]
     unseen = examine(snapshot)[1]
-    assert unseen.cause.endswith("istioctl asks every istiod, and istiod-1-31-b does not answer")
+    assert unseen.cause.endswith("istioctl asks every istiod, and istiod-1-31-b is not ready or silent")
     assert unseen.cure == "Mend that one first"
     assert not any("use1" in line and "proxy-status" in line for line in tools.asked("istioctl"))
 
@@ -315,6 +315,16 @@ def test_what_cannot_be_read_ends_no_look(word: str, name: str, finding: str, tm
     assert found(snapshot) == [f"{finding} use1", f"{finding} usw2"]
     (first, _) = examine(snapshot)
     assert f"what `{name}` printed could not be read (" in first.cause
+
+
+@pytest.mark.parametrize("word", ["proxy-status", "clusterz", "analyze"])
+def test_where_nothing_is_printed_nothing_was_seen(word: str, tmp_path: Path, tools: Tools) -> None:
+    tools.says("istioctl", {**WELL, word: ("NAME   STATUS\nanother kind of table\n", "", 0)})
+    snapshot = looked(tmp_path, cluster("use1"), cluster("usw2"))
+    said = {"proxy-status": snapshot.sync, "clusterz": snapshot.remotes, "analyze": snapshot.analysis}[word]["use1"]
+    assert isinstance(said, Unseen)
+    assert said.cause.endswith("printed could not be read (ValueError: there is no JSON in it)")
+    assert "remote-missing use1" not in found(snapshot)
 
 
 def test_what_is_being_pushed_is_not_stale() -> None:

@@ -566,14 +566,17 @@ def test_the_doctor_has_to_find_what_a_rehearsal_leaves_out() -> None:
         "exam/web": {},
         "exam/api": {"versions": ["blue", "green"]},
         "exam/archive": {"regions": ["usw2"]},
+        "exam/split": {"versions": ["v1", "v2"]},
         "exam/admin": {},
         "exam/old": {"regions": ["use1"]},
     }
     stack = Stack("staging", {"istio-mesh:services": services})
     deployed = {"web": ["use1", "usw2"], "api-blue": ["use1"], "archive": ["usw2"]}
+    deployed |= {"split-v1": ["use1", "usw2"], "split-v2": ["use1"]}
     assert set(doctor.missing(stack, deployed)) == {
         ("analysis-ist0173", "use1", "DestinationRule exam/api"),
         ("service-endpoints", "usw2", "exam/api"),
+        ("analysis-ist0173", "usw2", "DestinationRule exam/split"),
         ("service-missing", "use1", "exam/admin"),
         ("service-missing", "usw2", "exam/admin"),
         ("service-missing", "use1", "exam/old"),

@@ -54,11 +54,12 @@ def missing(stack: Stack, deployed: Mapping[str, Sequence[str]]) -> Iterator[tup
         versions = {f"{name}-{version}" for version in service.get("versions", ())} or {name}
         found = versions & set(deployed)
         for cluster in service.get("regions", sorted(everywhere)):
+            here = {each for each in found if cluster in deployed[each]}
             if not found:
                 yield "service-missing", cluster, key
-            elif not any(cluster in deployed[each] for each in found):
+            elif not here:
                 yield "service-endpoints", cluster, key
-            elif found != versions:
+            elif here != versions:
                 yield "analysis-ist0173", cluster, f"DestinationRule {key}"
 
 

@@ -92,8 +92,8 @@ def mended(deployment: Mapping[str, Any], found: Sequence[Pending]) -> dict[str,
 
 
 def mend(engine: Engine, account: str) -> list[Pending]:
-    """Take what was cut off into the state of a stack whose engine was killed, or strike it off; what that was. What
-    became of it, a refresh finds.
+    """Take what was cut off into the state of a stack whose engine was killed, or strike it off; gives what that was. A
+    refresh has to follow, which finds what became of it.
     """
     engine.unlock()
     deployment = engine.deployment()

@@ -222,13 +222,15 @@ def _by_design(snapshot: Snapshot, region: str, message: Message) -> bool:
         return name in own and region not in snapshot.stack.services[name].clusters
     if message.code == _BETWEEN:
         own |= {f"{gate.namespace}/{gate.name}" for region in snapshot.answering.values() for gate in region.gateways}
-        remotes = [name for name, cluster in snapshot.stack.clusters.items() if cluster.primary is not None]
-        own |= {f"istio-system/istiod-{snapshot.revision(name)}" for name in remotes}
+        own |= {f"istio-system/istiod-{revision}" for revision in _far_revisions(snapshot)}
     return service in own and message.code in ("IST0112", "IST0133", _BETWEEN)
 
 
-_OF_ABSENCE = ("IST0101", "IST0127", "IST0173", "IST0174")
-"""A host, a selector, a subset or a rule's host that nothing in sight answers to."""
+def _far_revisions(snapshot: Snapshot) -> set[str]:
+    """Of the istiods that remote clusters use: one beside the other while Istio is upgraded."""
+    primaries = [cluster.primary for cluster in snapshot.stack.clusters.values() if cluster.primary is not None]
+    there = [snapshot.answering[name] for name in primaries if name in snapshot.answering]
+    return {istiod.revision for region in there for istiod in region.istiods}
 
 
 def _follows(snapshot: Snapshot, name: str, message: Message) -> bool:
@@ -236,25 +238,40 @@ def _follows(snapshot: Snapshot, name: str, message: Message) -> bool:
 
     Until its first deployment every object that the stack made for a service is one that finds nothing.
     """
-    if message.code not in _OF_ABSENCE:
-        return False
     where = name if message.cluster == "default" else message.cluster
     region = snapshot.answering.get(where)
-    return region is not None and any(
-        _is_of(key, service.host, message)
-        for key, service in snapshot.stack.services.items()
-        if where in service.clusters and ((found := region.services.get(service.host)) is None or found.ready == 0)
-    )
+    if region is None:
+        return False
+    declared = ((key, service.host) for key, service in snapshot.stack.services.items() if where in service.clusters)
+    for key, host in declared:
+        found = region.services.get(host)
+        if (found is None and _misses_service(host, message)) or (
+            (found is None or found.ready == 0) and _misses_pods(key, message)
+        ):
+            return True
+    return False
 
 
-def _is_of(key: str, host: str, message: Message) -> bool:
-    """Whether a service, by its host, its pods' label or its rule, is what the message did not find."""
+def _misses_service(host: str, message: Message) -> bool:
+    """Whether it says that nobody has this host. Its subsets and ports are missing for themselves."""
+    if message.code == "IST0101":
+        return message.text.endswith(f'host not found: "{host}"')
+    return message.code == "IST0174" and _names(host, message.text)
+
+
+def _misses_pods(key: str, message: Message) -> bool:
+    """Whether it says that an object made for this service selects no pod."""
     namespace, _, service = key.partition("/")
     _, _, origin = message.origin.partition(" ")
-    if message.code == "IST0173":
-        return origin == key
-    words = [host, *([f"app={service}"] if origin.startswith(f"{namespace}/") else [])]
-    return any(re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])", message.text) for word in words)
+    selects = message.code == "IST0127" or (message.code == "IST0101" and "selector not found: " in message.text)
+    if selects and origin.startswith(f"{namespace}/"):
+        return origin == key or origin.startswith(f"{key}.") or _names(f"app={service}", message.text)
+    return message.code == "IST0173" and origin == key
+
+
+def _names(word: str, text: str) -> bool:
+    """Whether a text has a name, and not as a part of a longer one."""
+    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])", text) is not None
 
 
 def _said(region: Region, message: Message) -> bool:

@@ -180,7 +180,7 @@ class _Rest:
         if not asked.serving:
             return Unseen("no istiod answers", "Mend istiod first")
         if silent := asked.silent_istiods:
-            return Unseen(f"istioctl asks every istiod, and {silent[0]} does not answer", "Mend that one first")
+            return Unseen(f"istioctl asks every istiod, and {silent[0]} is not ready or silent", "Mend that one first")
         return question(name)
 
     def _east_west(self, name: str) -> tuple[str, str, str] | None:

@@ -100,7 +100,7 @@ class Asked:
 
     @property
     def silent_istiods(self) -> list[str]:
-        """Pods of istiod that run and gave no answer at the first look, which is waited for."""
+        """Pods of istiod that run, and are not ready or gave no answer at the first look, which is waited for."""
         self.looked.wait()
         there = [pod for pod in self._istiods() if pod["status"]["phase"] == "Running"]
         return [pod["metadata"]["name"] for pod in there if not self._answers(objects.key_of(pod))]
@@ -207,9 +207,10 @@ class Asked:
 def _is_refusal(line: str) -> bool:
     """Whether istiod says in a line of its log that a cluster refused its token.
 
-    Not where somebody asked istiod itself for what it knows. Nor where ConfigMaps alone are refused, as no token is: of
-    a cluster whose secret changes twice within seconds Istio 1.31 may leave a watch of the mesh's ConfigMap behind
-    (pilot/pkg/serviceregistry/kube/controller/multicluster.go), with the former token and without a use.
+    Not where somebody asked istiod itself for what it knows. Nor in a line on ConfigMaps: a token that is refused is so
+    for Nodes, Pods and Services too, each with lines of its own. Of a cluster whose secret changes twice within seconds
+    Istio 1.31 may leave a watch of the mesh's ConfigMap behind, with the former token and without a use
+    (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
     """
     return "Unauthorized" in line and "debug request" not in line and "*v1.ConfigMap:" not in line
 

@@ -29,6 +29,7 @@ OF_SECRETS = ("gateway.SecretAnalyzer", "meshnetworks.MeshNetworksAnalyzer")
 _TWICE = re.compile(r"\[(\S+) \1\]")
 """Two of one kind and name, in a list of those that are in each other's way: one object, seen twice."""
 
+_NOTHING = "there is no JSON in it"
 _OBJECT = re.compile(r"^\{", re.MULTILINE)
 
 _FORBIDDEN = "forbidden"
@@ -180,7 +181,9 @@ def stale(sync: Sync) -> bool:
 def messages(text: str) -> tuple[Message, ...]:
     """Those that `istioctl analyze -o json` printed; sentences for people may follow them."""
     start, end = text.find("["), text.rfind("]")
-    listed: list[dict[str, Any]] = json.loads(text[start : end + 1]) if 0 <= start < end else []
+    if not 0 <= start < end:
+        raise ValueError(_NOTHING)
+    listed: list[dict[str, Any]] = json.loads(text[start : end + 1])
     return tuple(
         Message(
             code=entry["code"],
@@ -197,7 +200,7 @@ def synced(text: str) -> dict[str, Sync]:
     """Each proxy (`pod.namespace`) with its states, from what `istioctl proxy-status -o json` printed.
 
     Each istiod's answer is a document of its own, one after another (istioctl/pkg/writer/pilot/status.go). A proxy that
-    has gone from one istiod to another may be in both: what it was sent last counts.
+    has gone from one istiod to another may be in both: the former one's word on it is stale, or older.
     """
     found: dict[str, Sync] = {}
     for entry in (entry for answer in _documents(text) for entry in listed(answer, "resources")):
@@ -210,19 +213,20 @@ def synced(text: str) -> dict[str, Sync]:
         states = {kind: config.get("configStatus", "UNKNOWN") for kind, config in configs.items()}
         sent = {kind: config.get("lastUpdated", "") for kind, config in configs.items()}
         sync = Sync(metadata.get("ISTIO_VERSION", ""), states, sent)
-        before = found.get(entry["node"]["id"])
-        if before is None or _last(before) <= _last(sync):
-            found[entry["node"]["id"]] = sync
+        before = found.setdefault(entry["node"]["id"], sync)
+        found[entry["node"]["id"]] = max(before, sync, key=_order)
     return found
 
 
-def _last(sync: Sync) -> str:
-    return max(sync.sent.values(), default="")
+def _order(sync: Sync) -> tuple[bool, str]:
+    return not stale(sync), max(sync.sent.values(), default="")
 
 
 def _documents(text: str) -> Iterator[dict[str, Any]]:
-    """The objects that were printed, whatever lines for people stand between them."""
+    """The objects that were printed, whatever lines for people stand between them. Raises ValueError without one."""
     decoder, end = json.JSONDecoder(), 0
+    if _OBJECT.search(text) is None:
+        raise ValueError(_NOTHING)
     while (start := _OBJECT.search(text, end)) is not None:
         document, end = decoder.raw_decode(text, start.start())
         yield document

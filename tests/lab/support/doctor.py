@@ -17,6 +17,7 @@ import yaml
 from lab.waiting import wait_for
 from tests.lab.support.commands import CommandFailed, run
 from tests.lab.support.kubectl import Kubectl
+from tests.lab.support.pods import running
 
 TIMEOUT = 60.0  # seconds one run may take on a machine that is busy with everything else
 
@@ -137,7 +138,7 @@ def scaled(kubectl: Kubectl, namespace: str, deployment: str, replicas: int = 0)
 def stopped(kubectl: Kubectl, namespace: str, selector: str, program: str) -> Generator[None]:
     """The program of a pod, the first one found, halted, as one that hangs: it keeps its connections and answers
     nothing."""
-    pod, *_ = kubectl.items("pod", "-n", namespace, "-l", selector)
+    pod, *_ = running(kubectl, namespace, "-l", selector)
     processes = _processes(pod["metadata"]["name"], program)
     assert processes, f"{program} of {pod['metadata']['name']} is no process of this machine"
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab.waiting import wait_for
 from tests.lab.support.kubectl import PROXY, Kubectl
 
 
@@ -45,6 +46,8 @@ def end_gateways(kubectl: Kubectl, namespace: str, *words: str) -> None:
 
     :param words: as in :func:`living`.
     """
+    # Before it is told to end, kubelet would start the Envoy anew.
+    wait_for(lambda: not living(kubectl, namespace, *words), deadline=30, what="gateways to be told to end")
     for pod in kubectl.items("pod", "-n", namespace, *words):
         if proxied(pod):
             quit_it = ("pilot-agent", "request", "POST", "quitquitquit")
