@@ -67,14 +67,19 @@ def write(paths: Paths, topology: Topology) -> None:
     write_private(paths.environment, render(paths, topology))
 
 
+def temporary(paths: Paths) -> dict[str, str]:
+    """The variable that leads temporary files to the folder which goes with the lab; makes the folder."""
+    paths.temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {"TMPDIR": str(paths.temporary)}
+
+
 def process_environment(paths: Paths, topology: Topology, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a command that the lab runs: what a person has after sourcing `.lab/env`, and a folder for
     temporary files that goes with the lab. A person's shell outlives it.
     """
     inherited = dict(os.environ if base is None else base)
     inherited.update(variables(paths, topology))
-    paths.temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
-    inherited["TMPDIR"] = str(paths.temporary)
+    inherited.update(temporary(paths))
     direct = unproxied(topology)
     for name in NO_PROXY:
         before = inherited.get(name, "")

@@ -19,13 +19,12 @@ from tests.lab.support.faults import USW2, Expected, Fault, Lab, differing
 from tests.lab.support.faults.drift import DRIFT
 from tests.lab.support.faults.table import LONG, QUICK, STRICT, TRAFFIC
 from tests.lab.support.pods import running
-from tests.lab.support.site import SYSTEM, Site
+from tests.lab.support.site import ISTIOD, SYSTEM, Site
 
 IN_TIME = 5.0  # seconds that the doctor may take for both regions
 FOUND = 180.0  # seconds until a fault shows, of which istiod takes 30 to give a cluster up
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 ACCOUNT = "proof-doctor"
-ISTIOD = "istiod-1-31"
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +57,6 @@ def test_a_healthy_mesh_has_no_finding(doctor: Doctor, lab: Lab, record: Callabl
     assert best < IN_TIME, f"{best} s of {whole:.1f} s with the interpreter's start"
 
 
-def _of_one(said: Said) -> Said | None:
-    """Where one istiod of two hangs: itself, and what istioctl would have had to ask it."""
-    return said if said.pairs == {("istiod-silent", USW2), ("sync-unseen", USW2)} else None
-
-
 @pytest.mark.proof("L1", "two istiods in each region, as production has them, are no finding; one that hangs is told")
 def test_several_istiods_are_no_finding(doctor: Doctor, lab: Lab, record: Callable[..., None]) -> None:
     with ExitStack() as stack:
@@ -74,7 +68,9 @@ def test_several_istiods_are_no_finding(doctor: Doctor, lab: Lab, record: Callab
         pods = {name: len(running(site.kubectl, SYSTEM, "-l", "app=istiod")) for name, site in lab.sites.items()}
         assert set(pods.values()) == {2}, pods
         with stopped(lab[USW2].kubectl, SYSTEM, "app=istiod", "pilot-discovery"):
-            hanging = wait_for(lambda: _of_one(doctor.ask()), deadline=FOUND, what="the one istiod that hangs")
+            # Itself, and what istioctl would have had to ask it.
+            expected = {("istiod-silent", USW2), ("sync-unseen", USW2)}
+            hanging = doctor.finds(expected, deadline=FOUND, what="the one istiod that hangs to be found")
     record(istiods=pods, seconds=said.seconds, hanging_s=hanging.seconds)
     doctor.healthy("one istiod in each region again")
 

@@ -27,7 +27,7 @@ from tests.lab.support.secrets import (
     planted,
     wrappers,
 )
-from tests.lab.support.site import EXAM, INGRESS, SYSTEM, Site
+from tests.lab.support.site import EXAM, INGRESS, ISTIOD, SYSTEM, Site
 
 LEAST = 12  # secrets of two regions: root, two intermediates, four ingress keys with their authority, two tokens ...
 
@@ -150,7 +150,7 @@ def test_no_secret_is_in_plain_text(
     say("diff.txt", engine.pulumi(*diff, "--show-sames", "--show-reads", "--event-log", str(events)).text)
     for site in sites.values():
         for namespace, workloads in (
-            (SYSTEM, ("deploy/istiod-1-31", "deploy/istio-eastwestgateway")),
+            (SYSTEM, (f"deploy/{ISTIOD}", "deploy/istio-eastwestgateway")),
             (INGRESS, ("deploy/istio-ingress",)),
             (EXAM, ("deploy/admin-service",)),
         ):

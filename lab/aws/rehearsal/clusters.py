@@ -78,20 +78,18 @@ class Traffic:
         self._runtimes = runtimes
         first, last = runtimes[0], runtimes[-1]
         self._first = first
-        self._workloads = [
-            each for each in tenant.WORKLOADS if each.deployment in (self._IN_FIRST, self._IN_LAST, CALLER)
-        ]
+        self.deployed = {
+            self._IN_FIRST: [first.region.name],
+            self._IN_LAST: [last.region.name],
+            CALLER: [each.region.name for each in runtimes],
+        }
+        """Names of regions where each Deployment has pods."""
+        self._workloads = [each for each in tenant.WORKLOADS if each.deployment in self.deployed]
         self.ways = (
             (first, Target("archive-service", last)),
             (last, Target("results-service", first)),
         )
         """From a region to a service that runs in another one alone."""
-
-    @property
-    def deployed(self) -> dict[str, list[str]]:
-        """Names of regions where each Deployment has pods."""
-        everywhere, last = [each.region.name for each in self._runtimes], self._runtimes[-1].region.name
-        return {self._IN_FIRST: [self._first.region.name], self._IN_LAST: [last], CALLER: everywhere}
 
     def deploy(self) -> None:
         """Put them into the regions, and wait until they serve."""

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab.aws.rehearsal.controller import SUFFIX
@@ -69,23 +70,17 @@ def ask(engine: Engine, stack: Stack) -> Said:
     Raises:
         LabError: It did not come to a verdict.
     """
-    outputs = engine.folder / "outputs.json"
-    text = engine.run("stack", "output", "--json", "--stack", engine.stack)
-    outputs.write_text(text[text.index("{") :], encoding="utf-8")
-    found = {
-        each["id"]: str(each["inputs"]["kubeconfig"])
-        for each in engine.deployment()["resources"]
-        if each["type"] == _PROVIDER
-    }
-    files = [engine.folder / f"kubeconfig-{number}" for number in range(len(found))]
-    for file, content in zip(files, found.values(), strict=True):
-        file.write_text(content, encoding="utf-8")
+    providers = [each for each in engine.deployment()["resources"] if each["type"] == _PROVIDER]
+    files: list[Path] = []
+    for number, provider in enumerate(providers):
+        files.append(engine.folder / f"kubeconfig-{number}")
+        files[-1].write_text(str(provider["inputs"]["kubeconfig"]), encoding="utf-8")
     # A provider's kubeconfig calls its one context as EKS calls the cluster.
     names = {cluster: stack.clusters()[region] for cluster, region in stack.regions().items()}
     contexts = [word for cluster, name in names.items() for word in ("--context", f"{cluster}={name}")]
     done = engine.beside(
         # Names of load balancers resolve in the regions, and not where the engine runs.
-        *(sys.executable, "-m", "mesh", "doctor", "--outputs", str(outputs), "--no-handshakes", "--json", *contexts),
+        *(sys.executable, "-m", "mesh", "doctor", "--stack", engine.stack, "--no-handshakes", "--json", *contexts),
         KUBECONFIG=os.pathsep.join(map(str, files)),
     )
     if done.returncode not in (0, 1) or not done.stdout.startswith("{"):

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -62,11 +62,7 @@ class Tools:
         # Where none is named, istioctl reads the remote secrets, and goes to what they name, be it dead. A cluster
         # beside itself differs in nothing but that each object is there twice.
         words += [word for peer in peers or [cluster] for word in ("--remote-contexts", self.contexts[peer])]
-        name = "istioctl analyze"
-        done = self._run(name, *self._istioctl(cluster), *words)
-        if isinstance(done, Unseen):
-            return done
-        found = _read(done, name, messages)
+        found = self._istioctl("istioctl analyze", cluster, messages, *words)
         if isinstance(found, Unseen):
             return found
         return tuple(message for message in found if not _TWICE.search(message.text))
@@ -93,15 +89,12 @@ class Tools:
         return first if isinstance(second, Unseen) else still(first, second)
 
     def _sync(self, cluster: str) -> Mapping[str, Sync] | Unseen:
-        name = "istioctl proxy-status"
-        done = self._run(name, *self._istioctl(cluster), "proxy-status", "-o", "json")
-        return done if isinstance(done, Unseen) else _read(done, name, synced)
+        return self._istioctl("istioctl proxy-status", cluster, synced, "proxy-status", "-o", "json")
 
     def remotes(self, cluster: str) -> Mapping[str, str] | Unseen:
         """What the istiods of a cluster say of those that they read: their states, the worst of all istiods."""
-        name = "istioctl internal-debug"
-        done = self._run(name, *self._istioctl(cluster), "experimental", "internal-debug", "--all", "clusterz")
-        return done if isinstance(done, Unseen) else _read(done, name, states)
+        words = ("experimental", "internal-debug", "--all", "clusterz")
+        return self._istioctl("istioctl internal-debug", cluster, states, *words)
 
     def request(self, cluster: str, namespace: str, pod: str, address: str) -> Way | Unseen:
         """A request from a gateway's pod to the gateway at `address`, by the one program that every proxy has.
@@ -121,9 +114,11 @@ class Tools:
             return Way(there, "" if error.endswith(_TURNED_AWAY) else error)
         return _failed(done, name)
 
-    def _istioctl(self, cluster: str) -> tuple[str, ...]:
+    def _istioctl(self, name: str, cluster: str, reader: Callable[[str], T], *words: str) -> T | Unseen:
         # It logs among what it prints (istioctl/pkg/root): that a way into a pod was closed, say, after the last line.
-        return ("istioctl", "--log_target", "stderr", "--context", self.contexts[cluster])
+        command = ("istioctl", "--log_target", "stderr", "--context", self.contexts[cluster], *words)
+        done = self._run(name, *command)
+        return done if isinstance(done, Unseen) else _read(done, name, reader)
 
     def _run(self, name: str, *command: str) -> "subprocess.CompletedProcess[str] | Unseen":
         left = self.deadline - time.monotonic()
@@ -222,14 +217,16 @@ def _order(sync: Sync) -> tuple[bool, str]:
     return not stale(sync), max(sync.sent.values(), default="")
 
 
-def _documents(text: str) -> Iterator[dict[str, Any]]:
+def _documents(text: str) -> list[dict[str, Any]]:
     """The objects that were printed, whatever lines for people stand between them. Raises ValueError without one."""
+    documents: list[dict[str, Any]] = []
     decoder, end = json.JSONDecoder(), 0
-    if _OBJECT.search(text) is None:
-        raise ValueError(_NOTHING)
     while (start := _OBJECT.search(text, end)) is not None:
         document, end = decoder.raw_decode(text, start.start())
-        yield document
+        documents.append(document)
+    if not documents:
+        raise ValueError(_NOTHING)
+    return documents
 
 
 def states(text: str) -> dict[str, str]:

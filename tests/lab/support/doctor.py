@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,15 @@ class Doctor:
 
         wait_for(none, deadline=deadline, what=what, interval=1)
         return last[0]
+
+    def finds(self, pairs: Set[tuple[str, str]], *, deadline: float, what: str) -> Said:
+        """The first run with these findings, by kind and region, and no other one."""
+
+        def exactly() -> Said | None:
+            said = self.ask()
+            return said if said.pairs == pairs else None
+
+        return wait_for(exactly, deadline=deadline, what=what)
 
 
 # Ways to make faults. Each is undone when its block is left.

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from lab.environment import temporary
 from lab.paths import Paths
 from tests.lab.support.commands import CommandFailed, Result, run
 
@@ -54,9 +55,7 @@ class Engine:
 
     def __init__(self, root: Path, env: Mapping[str, str], scratch: Path, stack: str = "local") -> None:
         self.root = root
-        temporary = Paths(root).temporary
-        temporary.mkdir(mode=0o700, exist_ok=True)
-        self.env = {**env, "PULUMI_DEBUG_COMMANDS": "true", "TMPDIR": str(temporary)}
+        self.env = {**env, **temporary(Paths(root)), "PULUMI_DEBUG_COMMANDS": "true"}
         self.scratch = scratch
         self.stack = stack
         self.committed = root / f"Pulumi.{stack}.yaml"

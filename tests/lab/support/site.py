@@ -14,6 +14,7 @@ from tests.lab.support.traffic import Caller
 
 SYSTEM = "istio-system"
 INGRESS = "istio-ingress"
+ISTIOD = "istiod-1-31"  # of the committed stack
 EXAM = NAMESPACE
 UNDECLARED = "undeclared"  # of services that the stack says nothing of: see tests/lab/stage/undeclared.yaml
 FRONTEND = "deploy/frontend"

@@ -26,7 +26,7 @@ from tests.lab.support.doctor import applied, patched
 from tests.lab.support.failures import Pod
 from tests.lab.support.faults import USE1, USW2, Lab
 from tests.lab.support.outage import running_region
-from tests.lab.support.site import EXAM, FRONTEND, INGRESS, PUBLIC, SYSTEM, UNDECLARED, Site, host_of, url_of
+from tests.lab.support.site import EXAM, FRONTEND, INGRESS, ISTIOD, PUBLIC, SYSTEM, UNDECLARED, Site, host_of, url_of
 from tests.lab.support.traffic import PATIENT
 from tests.lab.support.workloads import like_frontend, namespace, remove_namespace
 
@@ -120,7 +120,7 @@ def ended_token(lab: Lab) -> Generator[None]:
 def other_authority(lab: Lab, *, missing: bool) -> Generator[None]:
     """usw2's istiod without its cacerts, or with those of somebody else."""
     kubectl = lab[USW2].kubectl
-    istiod = "deployment/istiod-1-31"
+    istiod = f"deployment/{ISTIOD}"
     kubectl.run("delete", "secret", "-n", SYSTEM, "cacerts")
     try:
         if not missing:

@@ -8,13 +8,13 @@ from datetime import timedelta
 from tests.lab.support.doctor import scaled, stopped
 from tests.lab.support.faults import USE1, USW2, Expected, Fault, both, making
 from tests.lab.support.faults.making import EAST_WEST
-from tests.lab.support.site import EXAM, PUBLIC, SYSTEM
+from tests.lab.support.site import EXAM, ISTIOD, PUBLIC, SYSTEM
 
 QUICK: tuple[Fault, ...] = (
     Fault(
         "a hanging istiod",
         lambda lab: stopped(lab[USW2].kubectl, SYSTEM, "app=istiod", "pilot-discovery"),
-        [Expected("istiod-silent", USW2, r"istiod-1-31-\S+ is (said to be ready and does not answer.*|not ready)")],
+        [Expected("istiod-silent", USW2, rf"{ISTIOD}-\S+ is (said to be ready and does not answer.*|not ready)")],
     ),
     Fault(
         "no remote secret",
@@ -210,7 +210,7 @@ STRICT: tuple[Fault, ...] = (
 LONG: tuple[Fault, ...] = (
     Fault(
         "no istiod",
-        lambda lab: scaled(lab[USW2].kubectl, SYSTEM, "istiod-1-31"),
+        lambda lab: scaled(lab[USW2].kubectl, SYSTEM, ISTIOD),
         [Expected("istiod-missing", USW2, r"There is no pod of istiod")],
     ),
     Fault(
